@@ -1,0 +1,101 @@
+import { ConfigurationError } from './errors.ts'
+import type { KeyvLike } from './store/keyv-store.ts'
+
+const DAY = 24 * 60 * 60 * 1000
+
+/** The longest `ttl`: what a generation record outlives (90 days), in milliseconds. */
+export const LONGEST_TTL = 90 * DAY
+const LONGEST_TIMEOUT = 2 ** 31 - 1
+const SHORTEST_KEY_SECRET = 16
+
+/** Options of {@link KeyvCachePlugin}. Durations are milliseconds. */
+export interface KeyvCachePluginOptions {
+  /** A Keyv instance, 5.6 or later or 6. The plugin adds one `error` listener and never calls `clear()`. */
+  store: KeyvLike
+  /** The application's client id, part of every key: applications may share a store. */
+  clientId: string
+  /** Part of every key. Needed when one client id signs users in at two authorities, whose ids may be equal. */
+  namespace?: string | undefined
+  /** How long an account's record lives after its last write. Default 14 days, at most 90. */
+  ttl?: number | undefined
+  /** How long one store call may take, waiting for another of the same account included. Default 3000. */
+  storeTimeout?: number | undefined
+  /**
+   * Names the records by HMAC-SHA-256 instead of SHA-256, so that who reads the store cannot test whether it
+   * holds a known account. At least 16 bytes, the same on every server; another secret finds no old record.
+   */
+  keySecret?: string | Uint8Array | undefined
+}
+
+/** The options with their defaults, checked. */
+export interface Settings {
+  readonly store: KeyvLike
+  readonly clientId: string
+  readonly namespace: string | undefined
+  readonly ttl: number
+  readonly storeTimeout: number
+  readonly keySecret: string | Uint8Array | undefined
+}
+
+const OPTION_NAMES = new Set(['store', 'clientId', 'namespace', 'ttl', 'storeTimeout', 'keySecret'])
+
+/** @throws {ConfigurationError} naming the option */
+export function resolveOptions(options: KeyvCachePluginOptions): Settings {
+  if (typeof options !== 'object' || options === null)
+    throw new ConfigurationError('options must be an object')
+  for (const name of Object.keys(options)) {
+    if (!OPTION_NAMES.has(name)) throw new ConfigurationError(`${name} is not an option`)
+  }
+  const { store, clientId, namespace, ttl = 14 * DAY, storeTimeout = 3000, keySecret } = options
+  checkStore(store)
+  if (!isText(clientId)) throw new ConfigurationError('clientId must be a non-empty string')
+  if (namespace !== undefined && !isText(namespace)) {
+    throw new ConfigurationError('namespace must be a non-empty string')
+  }
+  if (!isDuration(ttl, LONGEST_TTL)) {
+    throw new ConfigurationError('ttl must be milliseconds, more than 0 and at most 90 days')
+  }
+  if (!isDuration(storeTimeout, LONGEST_TIMEOUT)) {
+    throw new ConfigurationError(
+      `storeTimeout must be milliseconds, more than 0 and at most ${LONGEST_TIMEOUT}`,
+    )
+  }
+  return { store, clientId, namespace, ttl, storeTimeout, keySecret: copyKeySecret(keySecret) }
+}
+
+function checkStore(store: unknown): void {
+  if (typeof store !== 'object' || store === null) {
+    throw new ConfigurationError('store must be a Keyv instance, such as new Keyv(new KeyvRedis(url))')
+  }
+  if (store instanceof Map) {
+    throw new ConfigurationError('store is a bare Map: wrap it, as in new Keyv({ store: map })')
+  }
+  for (const method of ['getRaw', 'getMany', 'set', 'delete', 'on'] as const) {
+    if (typeof (store as Partial<KeyvLike>)[method] !== 'function') {
+      throw new ConfigurationError(`store has no method ${method}: it must be a Keyv instance, 5.6 or later`)
+    }
+  }
+  const { opts } = store as { opts?: { emitErrors?: unknown } }
+  if (opts?.emitErrors === false) {
+    throw new ConfigurationError('store was made with emitErrors: false, so its failures cannot be seen')
+  }
+}
+
+function copyKeySecret(secret: unknown): string | Uint8Array | undefined {
+  if (secret === undefined) return undefined
+  if (typeof secret !== 'string' && !(secret instanceof Uint8Array)) {
+    throw new ConfigurationError('keySecret must be a string or a Buffer')
+  }
+  if (Buffer.byteLength(secret) < SHORTEST_KEY_SECRET) {
+    throw new ConfigurationError(`keySecret must have at least ${SHORTEST_KEY_SECRET} bytes`)
+  }
+  return typeof secret === 'string' ? secret : Uint8Array.from(secret)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.trim() !== ''
+}
+
+function isDuration(value: unknown, longest: number): value is number {
+  return typeof value === 'number' && value > 0 && value <= longest
+}
