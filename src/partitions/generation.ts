@@ -1,0 +1,33 @@
+import { randomBytes } from 'node:crypto'
+import { LONGEST_TTL } from '../options.ts'
+import { decodeRecord, encodeRecord } from './record.ts'
+
+/** What the store says about an account's generation. */
+export type CurrentGeneration =
+  /** Never evicted, as far as any record that still lives can know. */
+  | { readonly kind: 'none' }
+  | { readonly kind: 'known'; readonly id: string }
+  /** A generation record is there and says nothing: nothing of the account is valid (P8). */
+  | { readonly kind: 'unreadable' }
+
+/** Longer than anything it invalidates lives, with an hour for clocks that disagree. Milliseconds. */
+export const GENERATION_LIFETIME = LONGEST_TTL + 60 * 60 * 1000
+
+export function newGeneration(): string {
+  return randomBytes(16).toString('base64url')
+}
+
+export function encodeGeneration(key: string, generation: string, now: number): string {
+  return encodeRecord({ key, generation, expiresAt: now + GENERATION_LIFETIME, body: '' })
+}
+
+export function decodeGeneration(value: unknown, key: string): CurrentGeneration {
+  if (value === undefined) return { kind: 'none' }
+  const record = decodeRecord(value, key)
+  return record === undefined ? { kind: 'unreadable' } : { kind: 'known', id: record.generation }
+}
+
+/** A record is valid if there is no generation record, or if it carries that generation. */
+export function isValid(generation: string, current: CurrentGeneration): boolean {
+  return current.kind === 'none' || (current.kind === 'known' && current.id === generation)
+}

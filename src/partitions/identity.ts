@@ -1,0 +1,50 @@
+/** An account: MSAL's home account id, or anything that has one, such as MSAL's `AccountInfo`. */
+export type AccountRef = string | { homeAccountId: string }
+
+/**
+ * What a host keeps in its own session after a sign-in. It holds no secret, so it fits a session cookie, but the
+ * cookie must be signed: who can forge one is signed in.
+ */
+export interface HostSession {
+  /** MSAL's home account id. */
+  homeAccountId: string
+  /** The generation of the sign-in: an eviction ends it, and with it this session. */
+  generation: string
+  /** The provider's session: the ID token's `sid`, or the authorization response's `session_state`. */
+  sid?: string | undefined
+}
+
+/** An account, and the one generation of it that may be shown if the host knows it. */
+export interface Subject {
+  readonly homeAccountId: string
+  readonly generation: string | undefined
+}
+
+const LONGEST_ID = 1024
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what it looks for
+const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
+
+/** @throws {TypeError} naming what is wrong, without quoting the id (P9) */
+export function subjectOf(account: HostSession | AccountRef): Subject {
+  if (typeof account !== 'object' || account === null) {
+    return { homeAccountId: checkHomeAccountId(account), generation: undefined }
+  }
+  const { homeAccountId, generation } = account as Partial<HostSession>
+  if (generation !== undefined && (typeof generation !== 'string' || generation === '')) {
+    throw new TypeError('generation must be a non-empty string: pass on what openSession returned')
+  }
+  return { homeAccountId: checkHomeAccountId(homeAccountId), generation }
+}
+
+/**
+ * Home account ids are opaque: `uid.utid` with Entra ID, a plain `sub` with any other OpenID provider.
+ * @throws {TypeError} naming what is wrong, without quoting the id (P9)
+ */
+export function checkHomeAccountId(id: unknown): string {
+  if (typeof id !== 'string') throw new TypeError('homeAccountId must be a string')
+  if (id === '') throw new TypeError('homeAccountId must not be empty')
+  if (id.length > LONGEST_ID) throw new TypeError(`homeAccountId must have at most ${LONGEST_ID} characters`)
+  if (CONTROL_CHARACTER.test(id)) throw new TypeError('homeAccountId must not contain control characters')
+  if (id.trim() !== id) throw new TypeError('homeAccountId must not begin or end with white space')
+  return id
+}
