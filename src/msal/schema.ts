@@ -1,0 +1,53 @@
+import type { JsonCache } from '@azure/msal-node'
+
+/** MSAL's serialized cache, shared by all MSALs. Sections that this MSAL does not know survive as they are. */
+export type SerializedCache = JsonCache & Record<string, unknown>
+
+/** The sections whose entities have an owner. `AppMetadata` belongs to a client, not to an account. */
+export const OWNED_SECTIONS = ['Account', 'IdToken', 'AccessToken', 'RefreshToken'] as const
+export const CREDENTIAL_SECTIONS = ['IdToken', 'AccessToken', 'RefreshToken'] as const
+
+const SECTIONS: readonly string[] = [...OWNED_SECTIONS, 'AppMetadata']
+
+export function emptyCache(): SerializedCache {
+  return { Account: {}, IdToken: {}, AccessToken: {}, RefreshToken: {}, AppMetadata: {} }
+}
+
+/** A cache with all five sections, or undefined for a text that is no token cache. */
+export function parseCache(json: string): SerializedCache | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(json)
+  } catch {
+    return undefined
+  }
+  if (!isObject(value)) return undefined
+  const isCache = SECTIONS.every((name) => value[name] === undefined || isEntityMap(value[name]))
+  return isCache ? { ...emptyCache(), ...value } : undefined
+}
+
+/** The sections that MSAL does not know: it forgets them, so the partition has to carry them over. */
+export function unknownSections(cache: SerializedCache): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(cache).filter(([name]) => !SECTIONS.includes(name)))
+}
+
+export function hasCredentials(cache: SerializedCache): boolean {
+  return CREDENTIAL_SECTIONS.some((section) => Object.keys(cache[section]).length > 0)
+}
+
+export function isEmpty(cache: SerializedCache): boolean {
+  return OWNED_SECTIONS.every((section) => Object.keys(cache[section]).length === 0)
+}
+
+/** The identity providers' hosts that a cache has entities of. */
+export function environmentsOf(cache: SerializedCache): Set<string> {
+  return new Set(OWNED_SECTIONS.flatMap((section) => Object.values(cache[section]).map((e) => e.environment)))
+}
+
+function isEntityMap(value: unknown): boolean {
+  return isObject(value) && Object.values(value).every(isObject)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

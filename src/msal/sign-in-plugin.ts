@@ -1,0 +1,67 @@
+import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import { ConfigurationError } from '../errors.ts'
+import type { Release } from '../lock.ts'
+import type { PartitionRepository } from '../partitions/repository.ts'
+import { Memory } from './memory.ts'
+import { isOnBehalfOf } from './merge.ts'
+import type { SerializedCache } from './schema.ts'
+import { storeSignIn } from './sign-in.ts'
+import { NO_OWNER, splitByOwner } from './split.ts'
+
+interface Write {
+  readonly memory: Memory
+  readonly marker: string
+  readonly endTurn: Release
+}
+
+/** Loads nothing, and stores what was acquired under whoever owns it. Nothing stays in MSAL's memory (P12). */
+export class SignInPlugin implements ICachePlugin {
+  readonly #partitions: PartitionRepository
+  readonly #writes = new WeakMap<TokenCacheContext, Write>()
+
+  constructor(partitions: PartitionRepository) {
+    this.#partitions = partitions
+  }
+
+  async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
+    if (!context.cacheHasChanged) {
+      throw new ConfigurationError(
+        'this plugin signs users in and reads nothing by itself: for acquireTokenSilent, getAllAccounts or ' +
+          'getAccountBy… use a client with cachePlugin: plugin.forAccount(account), or wrap the call in ' +
+          'plugin.runAs(account, …); for acquireTokenByClientCredential use plugin.forApp(tenantId)',
+      )
+    }
+    const memory = new Memory(context)
+    const endTurn = await memory.takeTurn()
+    this.#writes.set(context, { memory, marker: memory.beginWrite(), endTurn })
+  }
+
+  async afterCacheAccess(context: TokenCacheContext): Promise<void> {
+    const write = this.#writes.get(context)
+    if (write === undefined) return
+    this.#writes.delete(context)
+    const acquired = takeAcquired(write)
+    if (isOnBehalfOf(acquired)) return
+    for (const [owner, cache] of splitByOwner(acquired)) {
+      // Without an owner it is an app token, and no sign-in.
+      if (owner !== NO_OWNER) await storeSignIn(this.#partitions, owner, cache)
+    }
+  }
+}
+
+/** Takes what the call acquired out of MSAL's memory, in one synchronous step. */
+function takeAcquired({ memory, marker, endTurn }: Write): SerializedCache {
+  try {
+    const { acquired, intact } = memory.endWrite(marker)
+    memory.forgetAcquired()
+    if (!intact && Object.keys(acquired.Account).length === 0) {
+      throw new ConfigurationError(
+        'a sign-in was lost: acquireTokenSilent cleared the memory of the same client meanwhile. ' +
+          'Make a client for each request, or at least one that only signs in',
+      )
+    }
+    return acquired
+  } finally {
+    endTurn()
+  }
+}

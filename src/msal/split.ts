@@ -1,0 +1,54 @@
+import { emptyCache, environmentsOf, OWNED_SECTIONS, type SerializedCache } from './schema.ts'
+
+/** The owner of what MSAL stored without one: app tokens, and OIDC responses that name nobody. */
+export const NO_OWNER = ''
+
+/** One cache per owner. `AppMetadata` goes to every owner that has an account at its provider. */
+export function splitByOwner(cache: SerializedCache): Map<string, SerializedCache> {
+  const owners = new Map<string, SerializedCache>()
+  for (const section of OWNED_SECTIONS) {
+    for (const [key, entity] of Object.entries(cache[section])) {
+      const owner = entity.home_account_id
+      const part = owners.get(owner) ?? emptyCache()
+      owners.set(owner, part)
+      Object.assign(part[section], { [key]: entity })
+    }
+  }
+  for (const part of owners.values()) {
+    const environments = environmentsOf(part)
+    for (const [key, entity] of Object.entries(cache.AppMetadata)) {
+      if (environments.has(entity.environment)) part.AppMetadata[key] = entity
+    }
+  }
+  return owners
+}
+
+// MSAL asks for these in every flow of a user, and in none of an app.
+const USER_SCOPES = new Set(['openid', 'profile', 'offline_access'])
+
+/**
+ * Gives an account what a refresh brought for it without naming it, as OpenID providers may: a response without
+ * `id_token` and `client_info`.
+ *
+ * It looks like an app token, and an app token must not become a user's: what neither has a refresh token nor
+ * a scope that only a user's request has is nobody's.
+ */
+export function adoptOwnerless(ownerless: SerializedCache, homeAccountId: string): SerializedCache {
+  const adopted = emptyCache()
+  const refreshed = Object.keys(ownerless.RefreshToken).length > 0
+  const tokens = Object.entries(ownerless.AccessToken).filter(
+    ([, { target }]) => refreshed || target.split(' ').some((scope) => USER_SCOPES.has(scope)),
+  )
+  for (const [key, token] of tokens) {
+    adopted.AccessToken[ownedKey(key, homeAccountId)] = { ...token, home_account_id: homeAccountId }
+  }
+  for (const [key, token] of Object.entries(ownerless.RefreshToken)) {
+    adopted.RefreshToken[ownedKey(key, homeAccountId)] = { ...token, home_account_id: homeAccountId }
+  }
+  return adopted
+}
+
+/** A credential's key begins with its owner in lower case, and an ownerless one with the separator that follows. */
+function ownedKey(key: string, homeAccountId: string): string {
+  return `${homeAccountId.toLowerCase()}${key}`
+}
