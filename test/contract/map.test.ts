@@ -1,0 +1,4 @@
+import { contract } from './contract.ts'
+import { map } from './stores/map.ts'
+
+contract(map)

@@ -1,0 +1,4 @@
+import { contract } from './contract.ts'
+import { redisCluster } from './stores/redis-cluster.ts'
+
+contract(redisCluster)

@@ -1,0 +1,4 @@
+import { contract } from './contract.ts'
+import { redis } from './stores/redis.ts'
+
+contract(redis)

@@ -1,0 +1,404 @@
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  type AccountInfo,
+  type AuthenticationResult,
+  ConfidentialClientApplication,
+  type Configuration,
+  type ICachePlugin,
+  type INetworkModule,
+  type NetworkRequestOptions,
+  type NetworkResponse,
+  ProtocolMode,
+} from '@azure/msal-node'
+
+export const CLIENT_ID = 'c11e4713-0000-4000-8000-00000000c1d0'
+export const TENANT_ID = '7e4a4700-0000-4000-8000-00000000047e'
+export const SCOPES = ['User.Read']
+
+export type Flavour = 'entra' | 'b2c' | 'ciam' | 'oidc'
+export type Grant = 'authorization_code' | 'refresh_token' | 'client_credentials' | 'on_behalf_of'
+export type TokenKind = 'access_token' | 'refresh_token' | 'id_token'
+
+export interface User {
+  readonly uid: string
+  readonly utid: string
+  /** The tenant signed in to: a guest's differs from `utid`. */
+  readonly tid: string
+  readonly oid: string
+  readonly sub: string
+  readonly name: string
+  readonly username: string
+  readonly sid: string | null
+  /** As MSAL computes it: `uid.utid`, or the plain `sub` in the oidc flavour. */
+  readonly homeAccountId: string
+}
+
+export interface IssuedToken {
+  readonly token: string
+  readonly kind: TokenKind
+  /** Empty for an app token. */
+  readonly homeAccountId: string
+  /** Born with an authorization code (or an assertion), inherited by refreshes; 0 for an app token. */
+  readonly chain: number
+}
+
+export interface TokenRequest {
+  readonly grant: Grant
+  readonly url: URL
+  readonly parameters: URLSearchParams
+  readonly homeAccountId: string
+  readonly chain: number
+}
+
+export interface Answer {
+  omit?: readonly ('id_token' | 'client_info' | 'refresh_token' | 'scope')[]
+  /** Of the access token, in seconds. MSAL renews 300 seconds ahead, so less than 300 is expired at birth. */
+  lifetime?: number
+  /** Seconds until MSAL is to refresh ahead of time (`refresh_in`). */
+  refreshIn?: number
+  /** An OAuth error code, answered with status 400. */
+  error?: string
+  suberror?: string
+}
+
+export interface Held {
+  /** Resolves when the request has arrived. */
+  readonly arrived: Promise<TokenRequest>
+  /** Lets the request be answered. */
+  release(): void
+}
+
+interface Chain {
+  readonly id: number
+  readonly user: User
+  readonly nonce?: string
+}
+
+interface Hold {
+  readonly matches: (request: TokenRequest) => boolean
+  readonly arrive: (request: TokenRequest) => void
+  readonly released: Promise<void>
+}
+
+type Configure = { [Section in keyof Configuration]?: Partial<Configuration[Section]> }
+
+const AUTHORITIES: Record<Flavour, string> = {
+  entra: `https://login.microsoftonline.com/${TENANT_ID}`,
+  b2c: 'https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_signin',
+  ciam: 'https://contoso.ciamlogin.com/',
+  oidc: 'https://idp.example',
+}
+
+const GRANTS: Record<string, Grant> = {
+  authorization_code: 'authorization_code',
+  refresh_token: 'refresh_token',
+  client_credentials: 'client_credentials',
+  'urn:ietf:params:oauth:grant-type:jwt-bearer': 'on_behalf_of',
+}
+
+/** What such tokens weigh in the field. */
+const SIZES: Record<TokenKind, number> = { access_token: 1800, refresh_token: 1000, id_token: 1000 }
+
+/**
+ * A stand-in for the identity provider: MSAL's own network module, so MSAL runs as it does in production.
+ * It uses no timers: a request is answered in the turn in which it arrives, or when a test releases it.
+ */
+export class EntraStandIn implements INetworkModule {
+  readonly flavour: Flavour
+  readonly authority: string
+  readonly tokenRequests: Record<Grant, number> = {
+    authorization_code: 0,
+    refresh_token: 0,
+    client_credentials: 0,
+    on_behalf_of: 0,
+  }
+  discoveryRequests = 0
+  /** How each grant is answered from now on. */
+  readonly answers: { [G in Grant]?: Answer | ((request: TokenRequest) => Answer) } = {}
+
+  readonly #sizes: Record<TokenKind, number>
+  readonly #codes = new Map<string, Chain>()
+  readonly #chains = new Map<number, Chain>()
+  readonly #issued = new Map<string, IssuedToken>()
+  readonly #holds: Hold[] = []
+  #users = 0
+
+  constructor(options: { flavour?: Flavour; authority?: string; size?: 'realistic' | 'small' } = {}) {
+    this.flavour = options.flavour ?? 'entra'
+    this.authority = options.authority ?? AUTHORITIES[this.flavour]
+    this.#sizes = options.size === 'small' ? { access_token: 0, refresh_token: 0, id_token: 0 } : SIZES
+  }
+
+  /** A person; whatever is left out is made up, different for each. */
+  user(of: Partial<Omit<User, 'homeAccountId'>> = {}): User {
+    const n = ++this.#users
+    const guid = `${String(n).padStart(8, '0')}-0000-4000-8000-00000000a1d0`
+    const name = of.name ?? `user ${n}`
+    const uid =
+      of.uid ?? { entra: guid, ciam: guid, b2c: `${guid}-b2c_1_signin`, oidc: `user-${n}` }[this.flavour]
+    const utid = of.utid ?? TENANT_ID
+    const tid = of.tid ?? utid
+    const sub = this.flavour === 'oidc' ? uid : hash(`${uid} ${tid} ${CLIENT_ID}`)
+    return {
+      uid,
+      utid,
+      tid,
+      oid: of.oid ?? (tid === utid ? uid : hash(`${uid} ${tid}`)),
+      sub: of.sub ?? sub,
+      name,
+      username: of.username ?? `${name.replaceAll(' ', '.')}@contoso.example`,
+      sid: of.sid === undefined ? hash(`sid ${n}`) : of.sid,
+      homeAccountId: this.flavour === 'oidc' ? (of.sub ?? sub) : `${uid}.${utid}`,
+    }
+  }
+
+  /** A fresh authorization code, good for one redemption: a new sign-in chain. */
+  code(user: User, options: { nonce?: string } = {}): string {
+    const code = `code-${randomBytes(16).toString('base64url')}`
+    this.#codes.set(code, this.#begin(user, options.nonce))
+    return code
+  }
+
+  /** An access token as a client of ours would present it to us, for the on-behalf-of grant: a new chain. */
+  assertion(user: User): string {
+    return this.#accessToken(this.#begin(user), CLIENT_ID)
+  }
+
+  /** Holds back the answer to the next token request that matches. */
+  hold(matches: (request: TokenRequest) => boolean = () => true): Held {
+    const arrived = deferred<TokenRequest>()
+    const released = deferred<void>()
+    this.#holds.push({ matches, arrive: arrived.resolve, released: released.promise })
+    return { arrived: arrived.promise, release: () => released.resolve() }
+  }
+
+  ownerOf(token: string): IssuedToken | undefined {
+    return this.#issued.get(token)
+  }
+
+  /** Every token ever issued to that account, in that chain, or to anybody. */
+  secretsOf(owner: { homeAccountId?: string; chain?: number } = {}): string[] {
+    return [...this.#issued.values()]
+      .filter((issued) => issued.homeAccountId === (owner.homeAccountId ?? issued.homeAccountId))
+      .filter((issued) => issued.chain === (owner.chain ?? issued.chain))
+      .map((issued) => issued.token)
+  }
+
+  /** Which of all tokens ever issued occur in a text, such as a stored record. */
+  tokensIn(text: string): IssuedToken[] {
+    return [...this.#issued.values()].filter((issued) => text.includes(issued.token))
+  }
+
+  /** The `iss` of an ID token. */
+  issuerFor(tid: string): string {
+    if (this.flavour === 'entra') return `https://login.microsoftonline.com/${tid}/v2.0`
+    if (this.flavour === 'ciam') return `https://${tid}.ciamlogin.com/${tid}/v2.0`
+    const { origin, pathname } = new URL(this.authority)
+    return this.flavour === 'b2c' ? `${origin}/${tid}/v2.0/` : `${origin}${pathname}`.replace(/\/$/, '')
+  }
+
+  configuration(cachePlugin?: ICachePlugin, overrides: Configure = {}): Configuration {
+    const known = [this.authority, this.issuerFor(TENANT_ID)].map((url) => new URL(url).host)
+    return {
+      auth: {
+        clientId: CLIENT_ID,
+        clientSecret: 'not a secret',
+        authority: this.authority,
+        ...(this.flavour === 'entra' ? {} : { knownAuthorities: known }),
+        ...overrides.auth,
+      },
+      cache: { ...(cachePlugin ? { cachePlugin } : {}), ...overrides.cache },
+      system: {
+        networkClient: this,
+        protocolMode: this.flavour === 'oidc' ? ProtocolMode.OIDC : ProtocolMode.AAD,
+        ...overrides.system,
+      },
+    }
+  }
+
+  client(cachePlugin?: ICachePlugin, overrides?: Configure): ConfidentialClientApplication {
+    return new ConfidentialClientApplication(this.configuration(cachePlugin, overrides))
+  }
+
+  signIn(
+    client: ConfidentialClientApplication,
+    user: User,
+    scopes: string[] = SCOPES,
+  ): Promise<AuthenticationResult> {
+    const redirectUri = 'https://app.example/callback'
+    return client.acquireTokenByCode({ code: this.code(user), redirectUri, scopes })
+  }
+
+  async sendGetRequestAsync<T>(url: string): Promise<NetworkResponse<T>> {
+    this.discoveryRequests++
+    const configuration = /^(.*?)(\/v2\.0)?\/\.well-known\/openid-configuration$/.exec(url)
+    if (configuration?.[1] !== undefined) return reply(200, this.#discovery(configuration[1]))
+    if (url.includes('/discovery/instance')) {
+      return reply(200, { tenant_discovery_endpoint: this.authority, metadata: [] })
+    }
+    return reply(404, {})
+  }
+
+  async sendPostRequestAsync<T>(
+    url: string,
+    options: NetworkRequestOptions = {},
+  ): Promise<NetworkResponse<T>> {
+    const parameters = new URLSearchParams(options.body)
+    const grant = GRANTS[parameters.get('grant_type') ?? '']
+    if (!grant) return oauthError('unsupported_grant_type')
+    this.tokenRequests[grant]++
+
+    const chain = this.#chainOf(grant, parameters)
+    const request: TokenRequest = {
+      grant,
+      url: new URL(url),
+      parameters,
+      homeAccountId: chain?.user.homeAccountId ?? '',
+      chain: chain?.id ?? 0,
+    }
+    await this.#held(request)
+
+    const configured = this.answers[grant] ?? {}
+    const answer = typeof configured === 'function' ? configured(request) : configured
+    if (answer.error) return oauthError(answer.error, answer.suberror)
+    if (grant === 'client_credentials') return reply(200, this.#appTokens(answer))
+    if (!chain) return oauthError('invalid_grant')
+    if (grant === 'authorization_code') this.#codes.delete(parameters.get('code') ?? '')
+    return reply(200, this.#userTokens(chain, request, answer))
+  }
+
+  #begin(user: User, nonce?: string): Chain {
+    const chain: Chain = { id: this.#chains.size + 1, user, ...(nonce === undefined ? {} : { nonce }) }
+    this.#chains.set(chain.id, chain)
+    return chain
+  }
+
+  #chainOf(grant: Grant, parameters: URLSearchParams): Chain | undefined {
+    if (grant === 'authorization_code') return this.#codes.get(parameters.get('code') ?? '')
+    const presented = parameters.get(grant === 'refresh_token' ? 'refresh_token' : 'assertion') ?? ''
+    return this.#chains.get(this.#issued.get(presented)?.chain ?? 0)
+  }
+
+  async #held(request: TokenRequest): Promise<void> {
+    const index = this.#holds.findIndex((hold) => hold.matches(request))
+    const [hold] = index < 0 ? [] : this.#holds.splice(index, 1)
+    hold?.arrive(request)
+    await hold?.released
+  }
+
+  #userTokens(chain: Chain, { grant, parameters }: TokenRequest, answer: Answer): object {
+    const { user } = chain
+    const granted = (parameters.get('scope') ?? '').split(' ').filter((scope) => scope !== 'offline_access')
+    const body: Record<string, unknown> = {
+      ...lifetime(answer),
+      scope: granted.join(' '),
+      access_token: this.#accessToken(chain, 'https://graph.microsoft.com'),
+      refresh_token: this.#remember(random(this.#sizes.refresh_token), 'refresh_token', chain),
+      id_token: this.#idToken(chain, grant),
+      ...(this.flavour === 'oidc' ? {} : { client_info: encode({ uid: user.uid, utid: user.utid }) }),
+    }
+    for (const member of answer.omit ?? []) delete body[member]
+    return body
+  }
+
+  #appTokens(answer: Answer): object {
+    const claims = { aud: 'https://graph.microsoft.com', sub: CLIENT_ID, idtyp: 'app' }
+    const token = jwt(claims, this.#sizes.access_token)
+    return { ...lifetime(answer), access_token: this.#remember(token, 'access_token') }
+  }
+
+  #accessToken(chain: Chain, aud: string): string {
+    const { oid, sub, tid } = chain.user
+    const token = jwt({ aud, oid, sub, tid, idtyp: 'user' }, this.#sizes.access_token)
+    return this.#remember(token, 'access_token', chain)
+  }
+
+  #idToken(chain: Chain, grant: Grant): string {
+    const { oid, sub, tid, name, username, sid } = chain.user
+    const now = Math.floor(Date.now() / 1000)
+    const claims = {
+      iss: this.issuerFor(tid),
+      aud: CLIENT_ID,
+      sub,
+      name,
+      preferred_username: username,
+      ...(sid === null ? {} : { sid }),
+      ...(this.flavour === 'oidc' ? {} : { oid, ver: '2.0' }),
+      ...{ entra: { tid }, ciam: { tid }, b2c: { tfp: 'b2c_1_signin' }, oidc: {} }[this.flavour],
+      ...(grant === 'authorization_code' && chain.nonce !== undefined ? { nonce: chain.nonce } : {}),
+      iat: now,
+      nbf: now,
+      exp: now + 3600,
+    }
+    return this.#remember(jwt(claims, this.#sizes.id_token), 'id_token', chain)
+  }
+
+  #remember(token: string, kind: TokenKind, chain?: Chain): string {
+    const homeAccountId = chain?.user.homeAccountId ?? ''
+    this.#issued.set(token, { token, kind, homeAccountId, chain: chain?.id ?? 0 })
+    return token
+  }
+
+  #discovery(base: string): object {
+    const path = this.flavour === 'oidc' ? '/oauth2' : '/oauth2/v2.0'
+    return {
+      issuer: this.issuerFor(TENANT_ID),
+      authorization_endpoint: `${base}${path}/authorize`,
+      token_endpoint: `${base}${path}/token`,
+      end_session_endpoint: `${base}${path}/logout`,
+      jwks_uri: `${base}/discovery/v2.0/keys`,
+    }
+  }
+}
+
+/** A silent call that names the account by its id alone, as a host's session knows it. */
+export function acquireSilently(
+  client: ConfidentialClientApplication,
+  homeAccountId: string,
+  options: { forceRefresh?: boolean; scopes?: string[] } = {},
+): Promise<AuthenticationResult> {
+  const account = { homeAccountId } as AccountInfo
+  return client.acquireTokenSilent({ scopes: SCOPES, ...options, account })
+}
+
+function deferred<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
+  let resolve: (value: T) => void = () => {}
+  const promise = new Promise<T>((fulfil) => {
+    resolve = fulfil
+  })
+  return { promise, resolve }
+}
+
+function reply<T>(status: number, body: object): NetworkResponse<T> {
+  return { status, headers: { 'content-type': 'application/json' }, body: body as T }
+}
+
+function oauthError<T>(error: string, suberror?: string): NetworkResponse<T> {
+  const described = { error, error_description: `the stand-in answers ${error}`, error_codes: [] }
+  return reply(400, suberror === undefined ? described : { ...described, suberror })
+}
+
+function lifetime(answer: Answer): object {
+  const expires = answer.lifetime ?? 3600
+  const refresh = answer.refreshIn === undefined ? {} : { refresh_in: answer.refreshIn }
+  return { token_type: 'Bearer', expires_in: expires, ext_expires_in: expires, ...refresh }
+}
+
+/** Three base64url parts with a random signature: MSAL reads the claims and verifies nothing. */
+function jwt(claims: object, size: number): string {
+  const unpadded = encode({ ...claims, rh: '' }).length
+  const padding = random(Math.max(0, Math.floor(((size - unpadded - 400) * 3) / 4)))
+  return [encode({ typ: 'JWT', alg: 'RS256' }), encode({ ...claims, rh: padding }), random(342)].join('.')
+}
+
+function encode(value: object): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+function random(length: number): string {
+  return randomBytes(Math.max(32, length)).toString('base64url').slice(0, Math.max(32, length))
+}
+
+function hash(text: string): string {
+  return createHash('sha256').update(text).digest('base64url')
+}

@@ -1,0 +1,98 @@
+import { type ChildProcess, execFile, type SpawnOptions } from 'node:child_process'
+import { chown } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ended, makeFolder, removeFolder, requireProgram, startOnFreePort, startServer } from './programs.ts'
+
+const run = promisify(execFile)
+
+/** A real PostgreSQL on a free loopback port, with its files in a folder of its own. */
+export class PostgresServer {
+  readonly uri: string
+  readonly #folder: string
+  readonly #process: ChildProcess
+
+  private constructor(port: number, folder: string, child: ChildProcess) {
+    this.uri = `postgresql://postgres@127.0.0.1:${port}/postgres`
+    this.#folder = folder
+    this.#process = child
+  }
+
+  /** Resolves once it accepts connections; making the database takes a second or two. */
+  static async start(): Promise<PostgresServer> {
+    const folder = await makeFolder()
+    try {
+      const owner = await unprivilegedUser()
+      if (owner !== undefined) {
+        await chown(folder, owner.uid, owner.gid)
+      }
+      const options = { cwd: folder, ...owner }
+      const database = join(folder, 'database')
+      await run(
+        requireProgram('initdb'),
+        [
+          '--pgdata',
+          database,
+          '--username=postgres',
+          '--auth=trust',
+          '--locale=C',
+          '--encoding=UTF8',
+          '--no-sync',
+        ],
+        options,
+      )
+      return await startOnFreePort(
+        async (port) =>
+          new PostgresServer(port, folder, await spawnPostgres(port, database, folder, options)),
+      )
+    } catch (error) {
+      await removeFolder(folder)
+      throw error
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#process.kill('SIGQUIT')
+    await ended(this.#process)
+    await removeFolder(this.#folder)
+  }
+}
+
+function spawnPostgres(
+  port: number,
+  database: string,
+  folder: string,
+  options: SpawnOptions,
+): Promise<ChildProcess> {
+  const settings = {
+    listen_addresses: '127.0.0.1',
+    port: `${port}`,
+    unix_socket_directories: folder,
+    fsync: 'off',
+    full_page_writes: 'off',
+  }
+  return startServer('postgres', {
+    args: [
+      '-D',
+      database,
+      ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ],
+    spawn: options,
+    ready: 'database system is ready to accept connections',
+    // An immediate shutdown: unlike SIGKILL it also ends the children and frees the shared memory.
+    endSignal: 'SIGQUIT',
+  })
+}
+
+/** PostgreSQL refuses to run as root: the user it runs as instead, or undefined for whoever runs the tests. */
+async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) {
+    return undefined
+  }
+  const name = await run('id', ['postgres']).then(
+    () => 'postgres',
+    () => 'nobody',
+  )
+  const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])])
+  return { uid: Number(uid.stdout), gid: Number(gid.stdout) }
+}

@@ -1,0 +1,147 @@
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { accessSync, constants, globSync, rmSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { freePort } from './free-port.ts'
+
+const debianPackages = {
+  'redis-server': 'redis-server',
+  initdb: 'postgresql',
+  postgres: 'postgresql',
+} as const
+
+/** A program that some tests start. */
+export type Program = keyof typeof debianPackages
+
+/** The path of a program, or undefined where it is not installed. */
+export function findProgram(name: Program): string | undefined {
+  const onPath = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
+  return [...onPath, ...debianPostgres()].map((folder) => join(folder, name)).find(isExecutable)
+}
+
+/** The path of a program that must be installed. */
+export function requireProgram(name: Program): string {
+  const path = findProgram(name)
+  if (path === undefined) {
+    throw new Error(howToInstall(name))
+  }
+  return path
+}
+
+/**
+ * For `describe.skipIf`: true, with a warning, if one of the programs is not installed.
+ * On CI nothing is skipped in silence: there it throws.
+ */
+export function missingProgram(...names: readonly Program[]): boolean {
+  const missing = names.filter((name) => findProgram(name) === undefined)
+  for (const name of missing) {
+    if (process.env.CI === 'true') {
+      throw new Error(howToInstall(name))
+    }
+    console.warn(`SKIPPING TESTS: ${howToInstall(name)}`)
+  }
+  return missing.length > 0
+}
+
+/** How a server program is run and ended. */
+export interface ServerOptions {
+  readonly args: readonly string[]
+  readonly spawn: SpawnOptions
+  /** What it prints once it accepts connections. */
+  readonly ready: string
+  /** The signal that ends it and leaves nothing behind. */
+  readonly endSignal: NodeJS.Signals
+}
+
+const running = new Map<ChildProcess, NodeJS.Signals>()
+const folders = new Set<string>()
+
+process.on('exit', () => {
+  for (const [server, signal] of running) {
+    server.kill(signal)
+  }
+  for (const folder of folders) {
+    rmSync(folder, removal)
+  }
+})
+
+// A server that has just been killed may still be making files.
+const removal = { recursive: true, maxRetries: 10, retryDelay: 20 }
+
+/** A new temporary folder. It is removed with this process at the latest. */
+export async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'msal-keyv-'))
+  folders.add(folder)
+  return folder
+}
+
+export async function removeFolder(folder: string): Promise<void> {
+  await rm(folder, removal)
+  folders.delete(folder)
+}
+
+/** Starts a server and resolves once it is ready. It ends with this process at the latest. */
+export async function startServer(name: Program, options: ServerOptions): Promise<ChildProcess> {
+  const server = spawn(requireProgram(name), options.args, {
+    ...options.spawn,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  running.set(server, options.endSignal)
+  server.once('exit', () => running.delete(server))
+  return new Promise((resolve, reject) => {
+    let output = ''
+    const read = (chunk: Buffer) => {
+      output += chunk
+      if (output.includes(options.ready)) {
+        // The pipes are drained for as long as the server lives: full ones would stop it.
+        server.stdout?.off('data', read).resume()
+        server.stderr?.off('data', read).resume()
+        resolve(server)
+      }
+    }
+    server.stdout?.on('data', read)
+    server.stderr?.on('data', read)
+    server.once('error', reject)
+    server.once('close', () => reject(new Error(`${name} ended before it was ready:\n${output}`)))
+  })
+}
+
+/** Starts a server on a free port, and on another one if somebody else has taken that meanwhile. */
+export async function startOnFreePort<T>(start: (port: number) => Promise<T>): Promise<T> {
+  for (let attempts = 5; ; attempts--) {
+    try {
+      return await start(await freePort())
+    } catch (error) {
+      const taken = error instanceof Error && error.message.includes('Address already in use')
+      if (!taken || attempts === 1) {
+        throw error
+      }
+    }
+  }
+}
+
+/** Resolves once the process has ended. */
+export async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode === null && child.signalCode === null) {
+    await new Promise((resolve) => child.once('exit', resolve))
+  }
+}
+
+function howToInstall(name: Program): string {
+  return `"${name}" is not installed; on Debian and Ubuntu: apt-get install ${debianPackages[name]}`
+}
+
+/** Debian keeps PostgreSQL's server programs off the PATH, in a folder per version; newest first. */
+function debianPostgres(): string[] {
+  return globSync('/usr/lib/postgresql/*/bin').sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
