@@ -1,4 +1,5 @@
 import type { Keyv } from 'keyv'
+import type { KeyvLike } from '../../src/index.ts'
 import { closeStore, openStore, type StoreAddress } from '../support/open-store.ts'
 import type { Program } from '../support/programs.ts'
 
@@ -10,7 +11,7 @@ export interface ContractStore {
   /** Starts the server, if there is one. The store is empty. */
   start(): Promise<void>
   /** One more connection to the same data, as another process would have it. */
-  open(): Promise<Keyv>
+  open(): Promise<KeyvLike>
   /** Closes what `open()` returned, stops the server and removes the data. */
   stop(): Promise<void>
   /** How another process opens the same store, as JSON for its command line; undefined where none can. */

@@ -1,0 +1,243 @@
+import { inspect } from 'node:util'
+import { TokenCacheContext } from '@azure/msal-node'
+import Keyv from 'keyv'
+import { describe, expect, test } from 'vitest'
+import { EvictionError, KeyvCachePlugin, StoreUnavailableError } from '../src/index.ts'
+import { acquireSilently, CLIENT_ID, EntraStandIn } from './support/entra.ts'
+import { mutant } from './support/mutant.ts'
+import { type ObservedStore, observe } from './support/observed-store.ts'
+import { keysOf, storedPartition, storedText } from './support/stored.ts'
+
+function host(Plugin: typeof KeyvCachePlugin = KeyvCachePlugin) {
+  const entra = new EntraStandIn({ size: 'small' })
+  const map = new Map<string, string>()
+  const store = observe(new Keyv({ store: map }))
+  const plugin = new Plugin({ store: store.keyv, clientId: CLIENT_ID })
+  const user = entra.user()
+  const signIn = async () => plugin.openSession(await entra.signIn(entra.client(plugin), user))
+  const bound = () => entra.client(plugin.forAccount(user))
+  return { entra, map, store, plugin, user, signIn, bound }
+}
+
+function fail(store: ObservedStore, call: 'getMany' | 'set' | 'delete'): void {
+  store.before(call, () => {
+    throw new Error('the store is down')
+  })
+}
+
+describe('an eviction is honest (P4)', () => {
+  test('a fence that was not confirmed rejects, and repeating it is safe', async () => {
+    const { store, plugin, user, signIn } = host()
+    await signIn()
+    fail(store, 'set')
+    const error: unknown = await plugin.evictAccount(user.homeAccountId).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(EvictionError)
+    expect(error).toMatchObject({
+      code: 'ERR_EVICTION',
+      fenced: false,
+      cause: expect.any(StoreUnavailableError),
+    })
+    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await plugin.evictAccount(user.homeAccountId)).toMatchObject({ existed: true })
+    expect(await plugin.isSignedIn(user)).toBe(false)
+  })
+
+  test('a deletion that was not confirmed rejects too, but the eviction holds', async () => {
+    const { store, plugin, user, signIn } = host()
+    await signIn()
+    fail(store, 'delete')
+    await expect(plugin.evictAccount(user.homeAccountId)).rejects.toMatchObject({ fenced: true })
+    expect(await plugin.isSignedIn(user)).toBe(false)
+    expect(await plugin.evictAccount(user.homeAccountId)).toMatchObject({ existed: true })
+  })
+})
+
+describe('an outage is not a sign-out (P7)', () => {
+  test('a failed load is an error, not an empty cache', async () => {
+    const { store, user, plugin, signIn, bound } = host()
+    await signIn()
+    for (const call of [
+      () => acquireSilently(bound(), user.homeAccountId),
+      () => bound().getTokenCache().getAllAccounts(),
+      () => plugin.isSignedIn(user),
+    ]) {
+      fail(store, 'getMany')
+      await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError)
+    }
+    expect((await acquireSilently(bound(), user.homeAccountId)).fromCache).toBe(true)
+  })
+
+  test('a context whose load failed never writes', async () => {
+    const { entra, store, user, signIn, bound } = host()
+    await signIn()
+    const before = await storedText(store.keyv, user.homeAccountId)
+    const held = entra.hold(({ grant }) => grant === 'refresh_token')
+    const refresh = acquireSilently(bound(), user.homeAccountId, { forceRefresh: true })
+    await held.arrived
+    store.calls()
+    fail(store, 'getMany')
+    held.release()
+    await expect(refresh).rejects.toBeInstanceOf(StoreUnavailableError)
+    expect(store.calls()).toEqual(['getMany'])
+    expect(await storedText(store.keyv, user.homeAccountId)).toBe(before)
+  })
+
+  test('a sign-in that cannot be stored rejects, and leaves nothing in memory', async () => {
+    for (const call of ['getMany', 'set'] as const) {
+      const { entra, store, plugin, user } = host()
+      const client = entra.client(plugin)
+      fail(store, call)
+      await expect(entra.signIn(client, user)).rejects.toBeInstanceOf(StoreUnavailableError)
+      expect(entra.tokensIn(JSON.stringify(client.getTokenCache().getKVStore()))).toEqual([])
+      await entra.signIn(client, user)
+      expect(await plugin.isSignedIn(user)).toBe(true)
+    }
+  })
+
+  test('with a failed read taken for a miss, the user looks signed out', async () => {
+    const broken = await mutant('store/keyv-store.ts', 'if (call.failed && missing)', 'if (!call)')
+    const entra = new EntraStandIn({ size: 'small' })
+    const keyv = new Keyv()
+    keyv.getMany = async () => {
+      keyv.emit('error', new Error('down'))
+      return [undefined, undefined] as never
+    }
+    const ask = (Plugin: typeof KeyvCachePlugin) => {
+      const plugin = new Plugin({ store: keyv, clientId: CLIENT_ID })
+      return acquireSilently(entra.client(plugin.forAccount('alice')), 'alice')
+    }
+    await expect(ask(KeyvCachePlugin)).rejects.toBeInstanceOf(StoreUnavailableError)
+    await expect(ask(broken.KeyvCachePlugin)).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
+  })
+})
+
+describe('nothing is left behind (P6)', () => {
+  test('an account left without tokens loses its record', async () => {
+    const { map, plugin, user, signIn, bound } = host()
+    await signIn()
+    const cache = bound().getTokenCache()
+    const context = new TokenCacheContext(cache, true)
+    const binding = plugin.forAccount(user)
+    await binding.beforeCacheAccess(context)
+    const memory = cache.getKVStore()
+    for (const [key, entity] of Object.entries(memory)) {
+      if (typeof entity === 'object' && 'secret' in entity) delete memory[key]
+    }
+    await binding.afterCacheAccess(context)
+    expect([...map.keys()]).toEqual([])
+  })
+
+  test('a sign-in without tokens leaves no husk', async () => {
+    const { entra, map, user, plugin } = host()
+    entra.answers.authorization_code = { omit: ['refresh_token', 'id_token'], lifetime: -10 }
+    await entra.signIn(entra.client(plugin), user)
+    expect([...map.keys()]).toEqual([])
+  })
+
+  test('every record has an expiry, in the store and in itself', async () => {
+    const { map, user, plugin, signIn } = host()
+    await signIn()
+    const fortnight = 14 * 24 * 60 * 60 * 1000
+    const [partition] = [...map.values()].map(
+      (value) => JSON.parse(value) as { value: string; expires: number },
+    )
+    const header = JSON.parse(partition?.value.split('\n')[0] ?? '') as { x: number }
+    expect(Math.abs(header.x - Date.now() - fortnight)).toBeLessThan(60_000)
+    expect(partition?.expires).toBeGreaterThan(header.x)
+
+    await plugin.evictAccount(user.homeAccountId)
+    const [generation] = [...map.values()].map((value) => JSON.parse(value) as { expires: number })
+    expect(generation?.expires).toBeGreaterThan(Date.now() + 90 * 24 * 60 * 60 * 1000)
+  })
+
+  test('expired access tokens go with the next write, and MSAL’s unknown sections stay', async () => {
+    const { entra, map, store, user, plugin, signIn, bound } = host()
+    entra.answers.authorization_code = { lifetime: -10 }
+    await signIn()
+    entra.answers.authorization_code = {}
+    const [[key, value]] = [...map.entries()] as [[string, string]]
+    const record = JSON.parse(value) as { value: string; expires: number }
+    const withMore = record.value.replace('\n{', '\n{"Future":{"a":1},')
+    map.set(key, JSON.stringify({ ...record, value: withMore }))
+
+    await acquireSilently(bound(), user.homeAccountId, { scopes: ['b'] })
+    const stored = (await storedPartition(store.keyv, user.homeAccountId)) as unknown as Record<
+      string,
+      object
+    >
+    expect(Object.keys(stored.AccessToken ?? {})).toHaveLength(1)
+    expect(stored.Future).toEqual({ a: 1 })
+    await plugin.openSession(await entra.signIn(entra.client(plugin), user))
+    expect((await storedPartition(store.keyv, user.homeAccountId)) as unknown).toMatchObject({
+      Future: { a: 1 },
+    })
+  })
+})
+
+describe('records that are not what they should be', () => {
+  test.each([
+    ['no record', () => 'nonsense'],
+    ['no header', () => '\n{}'],
+    ['a header that is no JSON', () => 'nonsense\n{}'],
+    ['a newer version', (text: string) => text.replace('"v":1', '"v":2')],
+    ["another account's", (text: string) => text.replace(/mk1_\{.{43}\}/, `mk1_{${'a'.repeat(43)}}`)],
+    ['expired by its own account', (text: string) => text.replace(/"x":\d+/, '"x":1')],
+    ['a body that is no JSON', (text: string) => `${text}}`],
+    ['a body that is no cache', (text: string) => text.replace(/\n.*/s, '\n{"Account":{"a":null}}')],
+    ['not a string', () => ({ v: 1 })],
+  ] as [string, (text: string) => unknown][])(
+    '%s counts as absent, is not deleted, and the next sign-in replaces it',
+    async (_, damage) => {
+      const { store, user, plugin, signIn, bound } = host()
+      await signIn()
+      const { partition } = keysOf(user.homeAccountId)
+      const damaged = damage(await storedText(store.keyv, user.homeAccountId))
+      await store.keyv.set(partition, damaged as string, 60_000)
+      await expect(acquireSilently(bound(), user.homeAccountId)).rejects.toMatchObject({
+        errorCode: 'no_tokens_found',
+      })
+      expect(await store.keyv.getRaw(partition)).toMatchObject({ value: damaged })
+      await signIn()
+      expect((await acquireSilently(bound(), user.homeAccountId)).fromCache).toBe(true)
+      expect(await plugin.isSignedIn(user)).toBe(true)
+    },
+  )
+
+  test('an unreadable generation record invalidates everything, and the next sign-in replaces it', async () => {
+    const { store, user, plugin, signIn, bound } = host()
+    const session = await signIn()
+    await store.keyv.set(keysOf(user.homeAccountId).generation, 'nonsense', 60_000)
+    expect(await plugin.isSignedIn(session)).toBe(false)
+    await expect(acquireSilently(bound(), user.homeAccountId)).rejects.toThrow('no_tokens_found')
+    expect(await plugin.isSignedIn(await signIn())).toBe(true)
+    expect(await plugin.isSignedIn(session)).toBe(false)
+  })
+})
+
+test('what util.inspect shows of the plugin holds no secret (P9)', async () => {
+  const { entra, plugin, user, signIn, bound } = host()
+  await signIn()
+  const client = bound()
+  const keySecret = 'not to be seen anywhere'
+  const secretive = new KeyvCachePlugin({ store: new Keyv(), clientId: CLIENT_ID, keySecret })
+  const shown = [plugin, secretive, plugin.forAccount(user)].map((it) =>
+    inspect(it, { depth: 20, showHidden: true }),
+  )
+  await acquireSilently(client, user.homeAccountId)
+  expect(shown.join()).not.toContain(user.homeAccountId)
+  expect(shown.join()).not.toContain(keySecret)
+  expect(entra.tokensIn(shown.join())).toEqual([])
+})
+
+describe('openSession', () => {
+  test('takes the session id from the ID token, and from the authorization response where it has none', async () => {
+    const { entra, plugin } = host()
+    const withSid = entra.user({ sid: 'from-the-token' })
+    const without = entra.user({ sid: null })
+    const open = async (user: typeof withSid, sessionState?: string) =>
+      plugin.openSession(await entra.signIn(entra.client(plugin), user), { sessionState })
+    expect(await open(withSid, 'from-the-response')).toMatchObject({ sid: 'from-the-token' })
+    expect(await open(without, 'from-the-response')).toMatchObject({ sid: 'from-the-response' })
+    expect(await open(without)).not.toHaveProperty('sid')
+  })
+})

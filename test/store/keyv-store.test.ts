@@ -1,0 +1,183 @@
+import { inspect } from 'node:util'
+import KeyvRedis from '@keyv/redis'
+import Keyv from 'keyv'
+import { Keyv as Keyv6 } from 'keyv6'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { StoreUnavailableError } from '../../src/index.ts'
+import { type KeyvLike, KeyvStore } from '../../src/store/keyv-store.ts'
+import { closeStore } from '../support/open-store.ts'
+import { missingProgram } from '../support/programs.ts'
+import { RedisServer } from '../support/redis-server.ts'
+
+const MAJORS: [string, (adapter: object) => KeyvLike][] = [
+  ['Keyv 5', (adapter) => new Keyv({ store: adapter })],
+  ['Keyv 6', (adapter) => new Keyv6({ store: adapter as never })],
+]
+
+type ErrorListener = (error: Error) => void
+
+/** An adapter over a Map that fails on keys with "bad" in them, as adapters do: by throwing, or as @keyv/redis does. */
+function adapter({ silent = false, batch = true } = {}) {
+  const map = new Map<string, unknown>()
+  const listeners: ErrorListener[] = []
+  const attempt = async <Result>(
+    keys: string | string[],
+    run: () => Result,
+    otherwise: Result,
+  ): Promise<Result> => {
+    await Promise.resolve()
+    if (![keys].flat().some((key) => key.includes('bad'))) return run()
+    const error = Object.assign(new Error('the disk is on fire'), { code: 'EFIRE' })
+    for (const listener of listeners) listener(error)
+    if (!silent) throw error
+    return otherwise
+  }
+  return {
+    map,
+    opts: {},
+    on: (_event: 'error', listener: ErrorListener) => void listeners.push(listener),
+    get: (key: string) => attempt(key, () => map.get(key), undefined),
+    ...(batch && {
+      getMany: (keys: string[]) =>
+        attempt(
+          keys,
+          () => keys.map((key) => map.get(key)),
+          keys.map(() => undefined),
+        ),
+    }),
+    set: (key: string, value: unknown) => attempt(key, () => void map.set(key, value), undefined),
+    delete: (key: string) => attempt(key, () => map.delete(key), false),
+    clear: async () => {
+      throw new Error('never to be called')
+    },
+  }
+}
+
+describe.each(MAJORS)('%s', (_, make) => {
+  describe.each([
+    ['an adapter that throws', { silent: false, batch: true }],
+    ['an adapter that only emits', { silent: true, batch: true }],
+    ['an adapter without batch reads', { silent: false, batch: false }],
+  ])('over %s', (_name, kind) => {
+    const store = () => new KeyvStore(make(adapter(kind)), 1000)
+
+    test('what is there is read, and a miss is a miss', async () => {
+      const there = store()
+      await there.write('k', 'v', 1000)
+      expect(await there.read(['k', 'nothing'])).toEqual(['v', undefined])
+      expect(await there.delete('k')).toBe(true)
+      expect(await there.delete('k')).toBe(false)
+      expect(await there.read(['k'])).toEqual([undefined])
+    })
+
+    test.each([
+      ['read', (failing: KeyvStore) => failing.read(['bad-key', 'k'])],
+      ['write', (failing: KeyvStore) => failing.write('bad-key', 'v', 1000)],
+      ['delete', (failing: KeyvStore) => failing.delete('bad-key')],
+    ] as const)('a failed %s is an error that says so, never a miss (P7)', async (operation, call) => {
+      const error: unknown = await call(store()).catch((reason: unknown) => reason)
+      expect(error).toBeInstanceOf(StoreUnavailableError)
+      expect(error).toMatchObject({
+        code: 'ERR_STORE_UNAVAILABLE',
+        operation,
+        timedOut: false,
+        cause: { message: 'the disk is on fire', code: 'EFIRE' },
+      })
+    })
+
+    test('of 200 concurrent calls, those fail that failed', async () => {
+      const shared = store()
+      await shared.write('good-key', 'v', 1000)
+      const keys = Array.from({ length: 200 }, (_unused, index) => (index % 3 === 0 ? 'bad-key' : 'good-key'))
+      const outcomes = await Promise.allSettled(keys.map((key) => shared.read([key])))
+      expect(outcomes.map(({ status }) => status)).toEqual(
+        keys.map((key) => (key === 'bad-key' ? 'rejected' : 'fulfilled')),
+      )
+    })
+  })
+
+  test('a call that never ends, ends in time', async () => {
+    const never = () => new Promise<never>(() => {})
+    const hanging = { ...adapter(), get: never, getMany: never, set: never, delete: never }
+    const store = new KeyvStore(make(hanging), 20)
+    const timedOut = { timedOut: true }
+    await expect(store.read(['k'])).rejects.toMatchObject({ ...timedOut, operation: 'read' })
+    await expect(store.write('k', 'v', 1)).rejects.toMatchObject({ ...timedOut, operation: 'write' })
+    await expect(store.delete('k')).rejects.toMatchObject({ ...timedOut, operation: 'delete' })
+  })
+
+  test('what fails after its time is nobody’s unhandled rejection', async () => {
+    const late = Promise.withResolvers<never>()
+    const store = new KeyvStore(make({ ...adapter(), getMany: () => late.promise }), 10)
+    await expect(store.read(['k'])).rejects.toMatchObject({ timedOut: true })
+    late.reject(new Error('late'))
+    await new Promise(setImmediate)
+  })
+
+  test('a TTL below one millisecond is one, never "for ever" (P6)', async () => {
+    const { map, ...rest } = adapter()
+    const store = new KeyvStore(make(rest), 1000)
+    for (const ttl of [-5, 0, 0.2]) {
+      await store.write('k', 'v', ttl)
+      const { expires } = JSON.parse(String(map.get('k') ?? map.get('keyv:k'))) as { expires?: number }
+      expect(expires).toBeLessThanOrEqual(Date.now() + 1)
+    }
+  })
+
+  test('one listener, however many stores are made of it', () => {
+    const keyv = make(adapter())
+    let listeners = 0
+    const on = keyv.on.bind(keyv)
+    keyv.on = (event, listener) => {
+      listeners++
+      return on(event, listener)
+    }
+    for (let i = 0; i < 20; i++) new KeyvStore(keyv, 1000)
+    expect(listeners).toBe(1)
+  })
+})
+
+describe('P9: what a driver says is passed on without what it quotes', () => {
+  const token = `eyJ${'a'.repeat(60)}.${'b'.repeat(60)}`
+  test.each([
+    ['a token', `SET failed near ${token}`],
+    ['a record', `bad value {"value":"{\\"v\\":1,\\"k\\":\\"mk1\\"}…alice@contoso.example"}`],
+    ['a cache', `row: {"home_account_id":"alice","secret":"short"}`],
+  ])('%s', async (_, message) => {
+    const cause = Object.assign(new Error(message), { command: { args: ['SET', token] }, code: 'ERR' })
+    const error = new StoreUnavailableError('write', { timedOut: false, cause })
+    const shown =
+      inspect(error, { depth: 10, showHidden: true }) + JSON.stringify(error) + String(error.cause)
+    for (const secret of [token, 'a'.repeat(40), 'alice', 'short']) expect(shown).not.toContain(secret)
+    expect(error.cause).toMatchObject({ code: 'ERR' })
+  })
+})
+
+describe.skipIf(missingProgram('redis-server'))('a real Redis, with the adapter as it comes', () => {
+  let server: RedisServer
+  let keyv: Keyv
+  beforeAll(async () => {
+    server = await RedisServer.start()
+    keyv = new Keyv(new KeyvRedis(server.url))
+  })
+  afterAll(async () => {
+    await closeStore(keyv)
+    await server.stop()
+  })
+
+  test('answers, is paused, answers again, is killed', async () => {
+    const store = new KeyvStore(keyv, 300)
+    await store.write('k', 'v', 60_000)
+    expect(await store.read(['k'])).toEqual(['v'])
+
+    server.pause()
+    await expect(store.read(['k'])).rejects.toMatchObject({ timedOut: true })
+    server.resume()
+    expect(await store.read(['k'])).toEqual(['v'])
+
+    await server.kill()
+    await expect(store.read(['k'])).rejects.toBeInstanceOf(StoreUnavailableError)
+    await expect(store.write('k', 'v', 60_000)).rejects.toBeInstanceOf(StoreUnavailableError)
+    await expect(store.delete('k')).rejects.toBeInstanceOf(StoreUnavailableError)
+  })
+})
