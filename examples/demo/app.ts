@@ -1,0 +1,185 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { AuthError, InteractionRequiredAuthError } from '@azure/msal-node'
+import type { Keyv } from 'keyv'
+import { type HostSession, MsalKeyvError } from '../../src/index.ts'
+import { createMsal, type PendingSignIn } from './msal.ts'
+import { type Outcome, page } from './page.ts'
+import type { RunningProvider } from './provider.ts'
+import { readRecords } from './records.ts'
+
+export interface AppOptions {
+  store: Keyv
+  provider: RunningProvider
+  /** 0 takes a free port. */
+  port?: number
+}
+
+export interface RunningApp {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** What the app knows of one browser. A real app keeps this in its framework's session. */
+interface Session {
+  pending?: PendingSignIn
+  user?: { username: string; account: HostSession }
+  outcome?: Outcome
+}
+
+/** A page, or where to go next; `session` takes the place of the browser's session, under a new id. */
+type Answer = { html: string } | { location: string; session?: Session }
+
+const clientId = 'demo-app'
+const cookieName = 'demo_session'
+
+/** A web app that signs users in with MSAL Node and keeps their tokens with msal-keyv. */
+export async function startApp({ store, provider, port = 0 }: AppOptions): Promise<RunningApp> {
+  const server = createServer()
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const redirectUri = `${url}/callback`
+
+  const { clientSecret } = await provider.register({
+    client_id: clientId,
+    redirect_uris: [redirectUri],
+    grant_types: ['authorization_code', 'refresh_token'],
+    // These two make the provider put `sid`, its session's id, into the ID token.
+    backchannel_logout_uri: `${url}/logout-callback`,
+    backchannel_logout_session_required: true,
+  })
+  const msal = createMsal({ store, provider, clientId, clientSecret, redirectUri })
+  const sessions = new Map<string, Session>()
+
+  async function signIn(session: Session): Promise<Answer> {
+    const { authCodeUrl, pending } = await msal.beginSignIn()
+    // Only in this demo: the provider's https name exists for MSAL alone.
+    return { location: provider.browserUrl(authCodeUrl), session: { ...session, pending } }
+  }
+
+  async function callback(session: Session, query: URLSearchParams): Promise<Answer> {
+    const { pending } = session
+    delete session.pending
+    if (!pending) return { location: '/' }
+    const code = query.get('code')
+    if (!code) throw new AuthError(query.get('error') ?? 'no_code', query.get('error_description') ?? '')
+    const { session: account, result } = await msal.finishSignIn(pending, {
+      code,
+      state: query.get('state') ?? '',
+    })
+    const username = result.account?.username ?? ''
+    return {
+      location: '/',
+      session: { user: { username, account }, outcome: { kind: 'signed-in', username } },
+    }
+  }
+
+  async function token(account: HostSession, forceRefresh: boolean): Promise<Outcome> {
+    const { fromCache, accessToken, scopes, expiresOn } = await msal.acquireTokenSilent(account, forceRefresh)
+    return { kind: 'token', fromCache, fingerprint: fingerprint(accessToken), scopes, expiresAt: expiresOn }
+  }
+
+  async function evict(account: HostSession): Promise<Outcome> {
+    const { evictedAt, existed } = await msal.plugin.evictAccount(account.homeAccountId)
+    return { kind: 'evicted', at: evictedAt, existed }
+  }
+
+  async function show({ user, outcome }: Session): Promise<Answer> {
+    const isSignedIn = user !== undefined && (await msal.plugin.isSignedIn(user.account))
+    return {
+      html: page({
+        user: user && { username: user.username, generation: user.account.generation, isSignedIn },
+        outcome,
+        records: await readRecords(store),
+      }),
+    }
+  }
+
+  const actions: Record<string, (account: HostSession) => Promise<Outcome>> = {
+    '/token': (account) => token(account, false),
+    '/refresh': (account) => token(account, true),
+    '/evict': evict,
+  }
+
+  async function answer(request: IncomingMessage, session: Session): Promise<Answer | undefined> {
+    const { pathname, searchParams } = new URL(request.url ?? '/', url)
+    if (request.method === 'GET' && pathname === '/') return show(session)
+    try {
+      if (request.method === 'GET' && pathname === '/signin') return await signIn(session)
+      if (request.method === 'GET' && pathname === '/callback') return await callback(session, searchParams)
+      const action = request.method === 'POST' ? actions[pathname] : undefined
+      if (!action) return undefined
+      if (session.user) session.outcome = await action(session.user.account)
+    } catch (error) {
+      session.outcome = failure(error)
+    }
+    return { location: '/' }
+  }
+
+  server.on('request', async (request: IncomingMessage, response: ServerResponse) => {
+    try {
+      const id = sessionId(request)
+      const result = await answer(request, sessions.get(id) ?? {})
+      if (result && 'session' in result) {
+        sessions.delete(id)
+        const newId = randomUUID()
+        sessions.set(newId, result.session)
+        response.setHeader('set-cookie', `${cookieName}=${newId}; Path=/; HttpOnly; SameSite=Lax`)
+      }
+      send(response, result)
+    } catch (error) {
+      console.error(error)
+      response.writeHead(500).end('Something went wrong; the console says what.\n')
+    }
+  })
+
+  return {
+    url,
+    close: async () => {
+      server.close()
+      server.closeAllConnections()
+      await once(server, 'close')
+    },
+  }
+}
+
+/** What a user is told; anything unexpected is the server's own problem. */
+function failure(error: unknown): Outcome {
+  if (error instanceof AuthError) {
+    const signInAgain = error instanceof InteractionRequiredAuthError
+    return { kind: 'failed', signInAgain, code: error.errorCode, message: error.errorMessage }
+  }
+  if (error instanceof MsalKeyvError) {
+    return { kind: 'failed', signInAgain: false, code: error.code, message: error.message }
+  }
+  throw error
+}
+
+/** Enough to see whether a token is the same as before, of no use to anybody who sees it. */
+function fingerprint(token: string): string {
+  return createHash('sha256').update(token).digest('hex').slice(0, 12)
+}
+
+function sessionId(request: IncomingMessage): string {
+  const cookies = (request.headers.cookie ?? '').split('; ').map((cookie) => cookie.split('='))
+  return cookies.find(([name]) => name === cookieName)?.[1] ?? ''
+}
+
+function send(response: ServerResponse, answer: Answer | undefined): void {
+  response.setHeader('cache-control', 'no-store')
+  if (!answer) {
+    response.writeHead(404, { 'content-type': 'text/plain' }).end('Not found\n')
+  } else if ('html' in answer) {
+    response.setHeader(
+      'content-security-policy',
+      "default-src 'none'; style-src 'unsafe-inline'; img-src data:",
+    )
+    response.setHeader('content-type', 'text/html; charset=utf-8')
+    response.end(answer.html)
+  } else {
+    response.writeHead(303, { location: answer.location }).end()
+  }
+}

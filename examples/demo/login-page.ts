@@ -1,0 +1,26 @@
+import { document, html } from './html.ts'
+
+export interface LoginPageView {
+  readonly client: string
+  readonly scope: string
+  /** Who is signed in at the provider already. */
+  readonly name: string | undefined
+}
+
+/** The provider's sign-in and consent in one page. */
+export function loginPage({ client, scope, name = 'alice' }: LoginPageView): string {
+  return document(
+    'Sign in',
+    html`
+<main class="card narrow">
+  <h1>Sign in</h1>
+  <p class="quiet">to <strong>${client}</strong>, which asks for <code>${scope}</code></p>
+  <form method="post">
+    <label for="name">User name</label>
+    <input id="name" name="name" value="${name}" required maxlength="64" pattern=".*\\S.*" autocomplete="off" autofocus>
+    <p class="quiet">Any name is an account here; there are no passwords.</p>
+    <div class="actions"><button class="primary">Sign in</button></div>
+  </form>
+</main>`,
+  )
+}

@@ -1,0 +1,124 @@
+import { document, type Html, html } from './html.ts'
+import type { PartitionView, RecordView } from './records.ts'
+
+/** What the last button did. */
+export type Outcome =
+  | { kind: 'signed-in'; username: string }
+  | {
+      kind: 'token'
+      fromCache: boolean
+      fingerprint: string
+      scopes: readonly string[]
+      expiresAt: Date | null
+    }
+  | { kind: 'evicted'; at: Date; existed: boolean }
+  | { kind: 'failed'; signInAgain: boolean; code: string; message: string }
+
+export interface PageView {
+  readonly user: { username: string; generation: string; isSignedIn: boolean } | undefined
+  readonly outcome: Outcome | undefined
+  readonly records: readonly RecordView[]
+}
+
+export function page({ user, outcome, records }: PageView): string {
+  return document(
+    'msal-keyv demo',
+    html`
+<header>
+  <h1>msal-keyv demo</h1>
+  <p class="quiet">MSAL Node’s tokens in a Keyv store: one record per account, and an eviction that holds.</p>
+</header>
+<main>
+  <section class="card" id="user">${user ? signedIn(user) : signedOut}</section>
+  ${outcome && html`<section class="card" id="outcome" role="status">${describe(outcome)}</section>`}
+  <section class="card" id="store">
+    <h2>What the store holds</h2>
+    ${records.length > 0 ? table(records) : html`<p class="quiet">Nothing: no account has signed in.</p>`}
+  </section>
+</main>`,
+  )
+}
+
+const signedOut = html`
+  <p class="user">Nobody is signed in</p>
+  <p class="quiet">Any name will do. Use two browsers, or a private window, to see two accounts side by side.</p>
+  <div class="actions"><a class="button primary" href="/signin">Sign in</a></div>`
+
+function signedIn({ username, generation, isSignedIn }: NonNullable<PageView['user']>): Html {
+  return html`
+  <p class="user">${username}</p>
+  <p>${isSignedIn ? html`<span class="good">signed in</span>` : html`<span class="bad">evicted</span>`}
+    <span class="quiet">· this session belongs to generation <code>${generation}</code></span></p>
+  <div class="actions">
+    ${button('/token', 'Get a token silently', isSignedIn ? 'primary' : '')}
+    ${button('/refresh', 'Refresh')}
+    ${button('/evict', 'Evict this account', 'danger')}
+    <a class="button ${isSignedIn ? '' : 'primary'}" href="/signin">Sign in ${isSignedIn ? 'as another user' : 'again'}</a>
+  </div>`
+}
+
+function button(action: string, label: string, style = ''): Html {
+  return html`<form method="post" action="${action}"><button class="${style}">${label}</button></form>`
+}
+
+function describe(outcome: Outcome): Html {
+  switch (outcome.kind) {
+    case 'signed-in':
+      return html`<h2 class="good">Signed in</h2>
+        <p>The tokens of ${outcome.username} are in the store, in a record of their own.</p>`
+    case 'token':
+      return html`<h2 class="good">${outcome.fromCache ? 'A token from the cache' : 'A new token from the provider'}</h2>
+        <dl>
+          <dt>Fingerprint</dt><dd><code>${outcome.fingerprint}</code></dd>
+          <dt>Scopes</dt><dd><code>${outcome.scopes.join(' ')}</code></dd>
+          <dt>Expires</dt><dd>${outcome.expiresAt ? inTime(outcome.expiresAt) : 'unknown'}</dd>
+        </dl>`
+    case 'evicted':
+      return html`<h2 class="good">Evicted</h2>
+        <p>${outcome.existed ? 'The tokens are gone' : 'There was nothing left to delete'}, as of
+          ${outcome.at.toISOString()}. A refresh still in flight somewhere cannot bring them back:
+          whatever it writes is of the old generation.</p>`
+    case 'failed':
+      return html`<h2 class="bad">${outcome.signInAgain ? 'MSAL says: sign in again' : 'That failed'}</h2>
+        <dl><dt>Code</dt><dd><code>${outcome.code}</code></dd><dt>Message</dt><dd>${outcome.message}</dd></dl>`
+  }
+}
+
+function table(records: readonly RecordView[]): Html {
+  return html`<div class="scroll"><table>
+    <thead><tr><th>Key</th><th>Size</th><th>Generation</th><th>Expires</th><th>Holds</th></tr></thead>
+    <tbody>${records.map(row)}</tbody>
+  </table></div>`
+}
+
+function row({ key, bytes, generation, expiresAt, partition }: RecordView): Html {
+  return html`<tr>
+    <td><code>${key}</code></td>
+    <td class="nowrap">${bytes.toLocaleString('en')} bytes</td>
+    <td><code>${generation}</code></td>
+    <td class="nowrap">${inTime(expiresAt)}</td>
+    <td>${partition ? tokens(partition) : html`<span class="quiet">an evicted account’s new generation: older records count for nothing</span>`}</td>
+  </tr>`
+}
+
+function tokens({ usernames, accessTokens, hasRefreshToken }: PartitionView): Html {
+  return html`<strong>${usernames.join(', ')}</strong>
+    ${accessTokens.map(
+      ({ scopes, expiresAt }) =>
+        html`<p>access token <code>${scopes}</code>, expires ${inTime(expiresAt)}</p>`,
+    )}
+    <p>${hasRefreshToken ? 'refresh token' : 'no refresh token'}</p>`
+}
+
+const relativeTime = new Intl.RelativeTimeFormat('en')
+
+function inTime(date: Date): Html {
+  const minutes = Math.round((date.getTime() - Date.now()) / 60_000)
+  const [amount, unit] =
+    Math.abs(minutes) < 120
+      ? ([minutes, 'minute'] as const)
+      : Math.abs(minutes) < 48 * 60
+        ? ([Math.round(minutes / 60), 'hour'] as const)
+        : ([Math.round(minutes / 1440), 'day'] as const)
+  return html`<time datetime="${date.toISOString()}">${relativeTime.format(amount, unit)}</time>`
+}

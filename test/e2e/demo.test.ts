@@ -1,0 +1,206 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { decodeJwt } from 'jose'
+import type { Keyv } from 'keyv'
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { type RunningApp, startApp } from '../../examples/demo/app.ts'
+import { type RunningProvider, startProvider } from '../../examples/demo/provider.ts'
+import { type RecordView, readRecords } from '../../examples/demo/records.ts'
+import { openStore } from '../../examples/demo/store.ts'
+
+let directory: string
+let store: Keyv
+let provider: RunningProvider
+let app: RunningApp
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'msal-keyv-e2e-'))
+  store = openStore(join(directory, 'tokens.sqlite'))
+  provider = await startProvider()
+  app = await startApp({ store, provider })
+})
+
+afterEach(async () => {
+  await Promise.all([app.close(), provider.close()])
+  await store.disconnect()
+  await rm(directory, { recursive: true })
+})
+
+test('two users sign in, get tokens silently and refreshed, and one is evicted for good', async () => {
+  const alice = new HttpBrowser()
+  const bob = new HttpBrowser()
+  expect((await alice.get(app.url)).text).toContain('Nobody is signed in')
+
+  expect((await signIn(alice, 'alice')).outcome).toContain('Signed in')
+  expect((await signIn(bob, 'bob')).outcome).toContain('Signed in')
+  expect(await usernames()).toEqual([['alice'], ['bob']])
+
+  const silent = await alice.post(`${app.url}/token`)
+  expect(silent.outcome).toContain('A token from the cache')
+  expect((await alice.post(`${app.url}/token`)).fingerprint).toBe(silent.fingerprint)
+  const refreshed = await alice.post(`${app.url}/refresh`)
+  expect(refreshed.outcome).toContain('A new token from the provider')
+  expect(refreshed.fingerprint).not.toBe(silent.fingerprint)
+  expect((await alice.post(`${app.url}/token`)).fingerprint).toBe(refreshed.fingerprint)
+
+  const bobsToken = (await bob.post(`${app.url}/token`)).fingerprint
+  expect(bobsToken).not.toBe(refreshed.fingerprint)
+  const bobsRecord = await recordOf('bob')
+
+  expect((await alice.post(`${app.url}/evict`)).outcome).toContain('The tokens are gone')
+  expect(await recordOf('alice')).toBeUndefined()
+  const again = await alice.post(`${app.url}/token`)
+  expect(again.outcome).toContain('MSAL says: sign in again')
+  expect(again.outcome).toContain('no_tokens_found')
+  expect((await alice.post(`${app.url}/refresh`)).outcome).toContain('MSAL says: sign in again')
+  expect(again.text).toContain('evicted')
+
+  expect(await recordOf('bob')).toEqual(bobsRecord)
+  expect((await bob.post(`${app.url}/token`)).fingerprint).toBe(bobsToken)
+  expect((await bob.post(`${app.url}/refresh`)).outcome).toContain('A new token from the provider')
+})
+
+test('the partition is shown without any token', async () => {
+  const alice = new HttpBrowser()
+  await signIn(alice, 'alice')
+  const { text } = await alice.post(`${app.url}/token`)
+
+  const record = await recordOf('alice')
+  if (!record?.partition) throw new Error('alice has no partition')
+  expect(record.partition.hasRefreshToken).toBe(true)
+  expect(record.partition.accessTokens).toHaveLength(1)
+  expect(record.partition.accessTokens[0]?.scopes.split(' ')).toContain('notes.read')
+  for (const shown of [record.key, record.generation, record.expiresAt.toISOString()]) {
+    expect(text).toContain(shown)
+  }
+
+  const [stored] = await store.getMany<string>([record.key])
+  const tokens = [...(stored ?? '').matchAll(/"secret":"([^"]+)"/g)].map(([, token]) => token ?? '')
+  expect(tokens).toHaveLength(3)
+  for (const token of tokens) {
+    for (const part of token.split('.')) expect(text).not.toContain(part)
+  }
+  const idToken = tokens.find((token) => token.split('.').length === 3) ?? ''
+  expect(decodeJwt(idToken)).toMatchObject({ iss: provider.issuer, sub: 'alice', sid: expect.any(String) })
+})
+
+test('a new sign-in works at once after an eviction, and the session before it stays evicted', async () => {
+  const phone = new HttpBrowser()
+  const laptop = new HttpBrowser()
+  await signIn(phone, 'alice')
+  await signIn(laptop, 'alice')
+  expect((await laptop.post(`${app.url}/token`)).outcome).toContain('A token from the cache')
+
+  await phone.post(`${app.url}/evict`)
+  expect((await signIn(phone, 'alice')).outcome).toContain('Signed in')
+  expect((await phone.post(`${app.url}/token`)).outcome).toContain('A token from the cache')
+  expect((await laptop.post(`${app.url}/token`)).outcome).toContain('MSAL says: sign in again')
+})
+
+test('a callback that answers no sign-in of this browser signs nobody in', async () => {
+  const alice = new HttpBrowser()
+  await alice.get(`${app.url}/callback?code=stolen&state=guessed`)
+  await alice.get(`${app.url}/signin`)
+  const { outcome, text } = await alice.get(`${app.url}/callback?code=stolen&state=guessed`)
+  expect(outcome).toContain('state_mismatch')
+  expect(text).toContain('Nobody is signed in')
+  expect(await readRecords(store)).toEqual([])
+})
+
+test('one command starts it, and Ctrl+C ends it', async () => {
+  const demo = spawn(process.execPath, ['examples/demo/main.ts'], { stdio: ['ignore', 'pipe', 'pipe'] })
+  onTestFinished(() => {
+    demo.kill('SIGKILL')
+  })
+  const closed = once(demo, 'close')
+  let output = ''
+  let complaints = ''
+  demo.stderr.on('data', (chunk) => {
+    complaints += chunk
+  })
+  for await (const chunk of demo.stdout) {
+    output += chunk
+    if (output.includes('Ctrl+C')) break
+  }
+  const url = output.match(/msal-keyv demo\s+(\S+)/)?.[1] ?? ''
+  expect(complaints).toBe('')
+  expect((await new HttpBrowser().get(url)).text).toContain('Nobody is signed in')
+  demo.kill('SIGINT')
+  expect(await closed).toEqual([0, null])
+  expect(complaints).toBe('')
+})
+
+async function signIn(browser: HttpBrowser, name: string): Promise<Page> {
+  const login = await browser.get(`${app.url}/signin`)
+  expect(login.text).toContain('User name')
+  return browser.post(login.url, { name })
+}
+
+async function recordOf(username: string): Promise<RecordView | undefined> {
+  return (await readRecords(store)).find(({ partition }) => partition?.usernames.includes(username))
+}
+
+async function usernames(): Promise<(readonly string[] | undefined)[]> {
+  return (await readRecords(store)).map(({ partition }) => partition?.usernames).sort()
+}
+
+interface Page {
+  readonly url: string
+  readonly text: string
+  readonly outcome: string
+  readonly fingerprint: string | undefined
+}
+
+interface Cookie {
+  readonly name: string
+  readonly value: string
+  readonly path: string
+}
+
+/** What a browser is to this flow: it follows redirects and keeps cookies, of one host and whatever port. */
+class HttpBrowser {
+  #cookies: Cookie[] = []
+
+  get(url: string): Promise<Page> {
+    return this.#load(url)
+  }
+
+  post(url: string, form: Record<string, string> = {}): Promise<Page> {
+    return this.#load(url, new URLSearchParams(form))
+  }
+
+  async #load(url: string, body?: URLSearchParams): Promise<Page> {
+    const response = await fetch(url, {
+      method: body ? 'POST' : 'GET',
+      body: body ?? null,
+      redirect: 'manual',
+      headers: { accept: 'text/html', cookie: this.#cookiesFor(new URL(url).pathname) },
+    })
+    for (const header of response.headers.getSetCookie()) this.#keep(header)
+    const location = response.headers.get('location')
+    if (location) return this.#load(new URL(location, url).href)
+    const text = await response.text()
+    return {
+      url,
+      text,
+      outcome: text.match(/id="outcome"[\s\S]*?<\/section>/)?.[0] ?? '',
+      fingerprint: text.match(/Fingerprint<\/dt><dd><code>(\w+)/)?.[1],
+    }
+  }
+
+  #cookiesFor(path: string): string {
+    const sent = this.#cookies.filter((cookie) => path.startsWith(cookie.path))
+    return sent.map(({ name, value }) => `${name}=${value}`).join('; ')
+  }
+
+  #keep(header: string): void {
+    const [pair = '', ...attributes] = header.split('; ')
+    const [name = '', value = ''] = pair.split('=')
+    const path = attributes.find((attribute) => attribute.startsWith('path='))?.slice(5) ?? '/'
+    this.#cookies = this.#cookies.filter((cookie) => cookie.name !== name || cookie.path !== path)
+    if (value) this.#cookies.push({ name, value, path })
+  }
+}
