@@ -18,7 +18,7 @@ export class PostgresServer {
     this.#process = child
   }
 
-  /** Resolves once it accepts connections; making the database takes a second or two. */
+  /** Resolves once it accepts connections; making the database takes about a second. */
   static async start(): Promise<PostgresServer> {
     const folder = await makeFolder()
     try {

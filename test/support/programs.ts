@@ -1,7 +1,7 @@
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
-import { accessSync, constants, existsSync, globSync, rmSync } from 'node:fs'
+import { accessSync, globSync, constants as modes } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { freePort } from './free-port.ts'
 
@@ -54,33 +54,18 @@ export interface ServerOptions {
   readonly endSignal: NodeJS.Signals
 }
 
-const running = new Map<ChildProcess, NodeJS.Signals>()
-const folders = new Set<string>()
-
-process.on('exit', () => {
-  for (const [server, signal] of running) {
-    server.kill(signal)
-  }
-  for (const folder of folders) {
-    // A server that is ending removes files as well, and then rmSync gives up half-way without an error.
-    for (let attempts = 10; existsSync(folder) && attempts > 0; attempts--) {
-      rmSync(folder, { recursive: true, force: true })
-    }
-  }
-})
-
-// Vitest ends its workers with SIGTERM, and by default that skips 'exit'.
-process.once('SIGTERM', () => process.exit(143))
+const folders = new Map<string, () => void>()
 
 /** A new temporary folder. It is removed with this process at the latest. */
 export async function makeFolder(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'msal-keyv-'))
-  folders.add(folder)
+  folders.set(folder, onDeath('sleep 1; rm -rf "$1"', folder))
   return folder
 }
 
 export async function removeFolder(folder: string): Promise<void> {
-  await rm(folder, { recursive: true, force: true })
+  await rm(folder, { recursive: true })
+  folders.get(folder)?.()
   folders.delete(folder)
 }
 
@@ -90,8 +75,8 @@ export async function startServer(name: Program, options: ServerOptions): Promis
     ...options.spawn,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
-  running.set(server, options.endSignal)
-  server.once('exit', () => running.delete(server))
+  const signal = constants.signals[options.endSignal]
+  server.once('exit', onDeath('kill -"$1" "$2"', `${signal}`, `${server.pid}`))
   return new Promise((resolve, reject) => {
     let output = ''
     const read = (chunk: Buffer) => {
@@ -131,6 +116,20 @@ export async function ended(child: ChildProcess): Promise<void> {
   }
 }
 
+/**
+ * Has a shell run a script once this process is dead, and returns how to call that off. An 'exit' handler is
+ * not enough: Vitest ends its workers by signals, and SIGKILLs them when it is interrupted itself.
+ */
+function onDeath(script: string, ...args: readonly string[]): () => void {
+  // `read` returns when the other end of the pipe, here, is closed.
+  const guard = spawn('sh', ['-c', `read -r _; ${script}`, 'sh', ...args], {
+    detached: true,
+    stdio: ['pipe', 'ignore', 'ignore'],
+  })
+  guard.unref()
+  return () => guard.kill('SIGKILL')
+}
+
 function howToInstall(name: Program): string {
   return `"${name}" is not installed; on Debian and Ubuntu: apt-get install ${debianPackages[name]}`
 }
@@ -142,7 +141,7 @@ function debianPostgres(): string[] {
 
 function isExecutable(path: string): boolean {
   try {
-    accessSync(path, constants.X_OK)
+    accessSync(path, modes.X_OK)
     return true
   } catch {
     return false
