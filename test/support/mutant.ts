@@ -5,10 +5,15 @@ import type * as Library from '../../src/index.ts'
 const root = new URL('../..', import.meta.url).pathname
 
 /**
- * The library, broken on purpose: `line` in `file` replaced by something else. A test that guards a promise proves
- * with it that it can fail.
+ * The library, or the module `entry` of it, broken on purpose: `line` in `file` replaced by something else. A test
+ * that guards a promise proves with it that it can fail.
  */
-export async function mutant(file: string, line: string, replacement: string): Promise<typeof Library> {
+export async function mutant<Module = typeof Library>(
+  file: string,
+  line: string,
+  replacement: string,
+  entry = 'index.ts',
+): Promise<Module> {
   const folder = mkdtempSync(join(root, 'node_modules', '.mutant-'))
   try {
     cpSync(join(root, 'src'), folder, { recursive: true })
@@ -16,7 +21,7 @@ export async function mutant(file: string, line: string, replacement: string): P
     const source = readFileSync(path, 'utf8')
     if (source.split(line).length !== 2) throw new Error(`${file} has not exactly one: ${line}`)
     writeFileSync(path, source.replace(line, replacement))
-    return (await import(/* @vite-ignore */ join(folder, 'index.ts'))) as typeof Library
+    return (await import(/* @vite-ignore */ join(folder, entry))) as Module
   } finally {
     rmSync(folder, { recursive: true })
   }
