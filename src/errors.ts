@@ -1,5 +1,11 @@
 /** Every `code` that an error of this library can have. */
-export type MsalKeyvErrorCode = 'ERR_CONFIGURATION' | 'ERR_STORE_UNAVAILABLE' | 'ERR_EVICTION'
+export type MsalKeyvErrorCode =
+  | 'ERR_CONFIGURATION'
+  | 'ERR_STORE_UNAVAILABLE'
+  | 'ERR_EVICTION'
+  | 'ERR_ACCOUNT_EVICTED'
+  | 'ERR_LOGOUT_CALLBACK'
+  | 'ERR_AUTHORIZATION_RESPONSE'
 
 /** Base of every error this library defines: switch on `code`, which never changes. */
 export abstract class MsalKeyvError extends Error {
@@ -63,6 +69,60 @@ export class EvictionError extends MsalKeyvError {
       { cause: failure.cause },
     )
     this.fenced = failure.fenced
+  }
+}
+
+/**
+ * The incoming token was issued before its account was evicted: nothing is acquired or kept on behalf of its bearer.
+ * Have the caller get a new one, and answer 401 meanwhile.
+ */
+export class AccountEvictedError extends MsalKeyvError {
+  override readonly code = 'ERR_ACCOUNT_EVICTED'
+
+  constructor() {
+    super('the assertion was issued before its account was evicted: have the caller get a new one')
+  }
+}
+
+/**
+ * The authorization response is no code for the request it was checked against. `error` is what the provider said
+ * (RFC 6749 §4.1.2.1, such as `access_denied`), or one of ours: `state_mismatch`, `code_missing`, `invalid_response`.
+ */
+export class AuthorizationResponseError extends MsalKeyvError {
+  override readonly code = 'ERR_AUTHORIZATION_RESPONSE'
+  readonly error: string
+
+  constructor(error: string) {
+    const known = /^[\w.-]{1,64}$/.test(error) ? error : 'invalid_response'
+    super(`the sign-in was not completed: ${known}`)
+    this.error = known
+  }
+}
+
+/**
+ * What arrived at a logout URL is no valid logout request, or its token could not be checked. The message quotes
+ * nothing of it, and fits an OAuth `error_description`.
+ */
+export class LogoutCallbackError extends MsalKeyvError {
+  override readonly code = 'ERR_LOGOUT_CALLBACK'
+  /** OAuth's error code, the one that Back-Channel Logout 1.0 §2.8 answers with. */
+  readonly error = 'invalid_request'
+  /** The HTTP status to answer with: 400, or 405 when the method is neither GET nor POST. */
+  readonly status: 400 | 405
+  /**
+   * True when the issuer's keys could not be had, and `cause` says why: the token may be valid, and the provider
+   * may send it again. False when the request itself is at fault.
+   */
+  readonly keysUnavailable: boolean
+
+  constructor(
+    message: string,
+    details: { status?: 400 | 405; keysUnavailable?: boolean; cause?: unknown } = {},
+  ) {
+    const { status = 400, keysUnavailable = false, cause } = details
+    super(message, cause === undefined ? undefined : { cause: redacted(cause) })
+    this.status = status
+    this.keysUnavailable = keysUnavailable
   }
 }
 

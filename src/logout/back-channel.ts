@@ -1,0 +1,196 @@
+import {
+  errors,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+  type JWTVerifyOptions,
+  type JWTVerifyResult,
+  jwtVerify,
+} from 'jose'
+import { LogoutCallbackError } from '../errors.ts'
+import { matchesIssuer } from './issuer.ts'
+import { isValue, LONGEST_REQUEST, onlyValue, type RequestParameters } from './request.ts'
+
+/** A verified back-channel logout token: Back-Channel Logout 1.0 §2.4. It names a session, a subject, or both. */
+export interface BackChannelCallback {
+  kind: 'back-channel'
+  /** `iss`: under a template, that of one tenant. */
+  issuer: string
+  /** The session to end. Absent, all sessions of `subject` are. */
+  sid?: string | undefined
+  subject?: string | undefined
+  /** The token's id, which must not have been seen before. */
+  jti: string
+  issuedAt: Date
+  /**
+   * When the token stops being accepted, clock tolerance included: its `exp`, or ten minutes after `issuedAt` if
+   * that is earlier. Until then its `jti` has to be remembered.
+   */
+  expiresAt: Date
+}
+
+/** What a logout token must be. */
+export interface LogoutTokenExpectations {
+  /** The issuer, or a template. */
+  readonly issuer: string
+  readonly clientId: string
+  readonly algorithms: readonly string[]
+  readonly keys: JWTVerifyGetKey
+}
+
+/** How far the provider's clock may be off, in seconds. */
+const CLOCK_TOLERANCE = 60
+/** How long after its `iat` a token is accepted, in seconds, tolerance included, whatever its `exp`. */
+const LONGEST_LIFE = 600
+
+const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
+const TYPES = ['logout+jwt', 'application/logout+jwt']
+
+/**
+ * Verifies the `logout_token` of a form: every step of Back-Channel Logout 1.0 §2.6, save that its `jti` is new.
+ * @throws {LogoutCallbackError} with `keysUnavailable` when the issuer's keys could not be had
+ */
+export async function parseBackChannel(
+  form: RequestParameters,
+  expected: LogoutTokenExpectations,
+): Promise<BackChannelCallback> {
+  const token = onlyValue(form, 'logout_token', LONGEST_REQUEST)
+  if (token === undefined) throw new LogoutCallbackError('logout_token is missing')
+  try {
+    const { protectedHeader, payload } = await verify(token, expected)
+    return callbackOf(protectedHeader, payload, expected.issuer)
+  } catch (error) {
+    throw asCallbackError(error)
+  }
+}
+
+async function verify(token: string, expected: LogoutTokenExpectations): Promise<JWTVerifyResult> {
+  const options: JWTVerifyOptions = {
+    algorithms: [...expected.algorithms],
+    audience: expected.clientId,
+    maxTokenAge: LONGEST_LIFE - CLOCK_TOLERANCE,
+    clockTolerance: CLOCK_TOLERANCE,
+  }
+  try {
+    return await jwtVerify(token, attributed(expected.keys), options)
+  } catch (error) {
+    if (!isMultipleMatchingKeys(error)) throw error
+    return verifyWithAnyOf(error, token, options)
+  }
+}
+
+/** A token without `kid`, while the provider has two keys. */
+async function verifyWithAnyOf(
+  keys: errors.JWKSMultipleMatchingKeys,
+  token: string,
+  options: JWTVerifyOptions,
+): Promise<JWTVerifyResult> {
+  for await (const key of keys) {
+    try {
+      return await jwtVerify(token, key, options)
+    } catch (error) {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error
+    }
+  }
+  throw new errors.JWSSignatureVerificationFailed()
+}
+
+/** Tells a token that names no key of the issuer from keys that could not be had. */
+function attributed(keys: JWTVerifyGetKey): JWTVerifyGetKey {
+  return async (header, token) => {
+    try {
+      return await keys(header, token)
+    } catch (error) {
+      if (isMultipleMatchingKeys(error) || isNoMatchingKey(error)) throw error
+      throw keysUnavailable(error)
+    }
+  }
+}
+
+// By code: the function that finds keys may come with another copy of jose.
+function isMultipleMatchingKeys(error: unknown): error is errors.JWKSMultipleMatchingKeys {
+  return (error as { code?: unknown } | null)?.code === errors.JWKSMultipleMatchingKeys.code
+}
+
+function isNoMatchingKey(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === errors.JWKSNoMatchingKey.code
+}
+
+function callbackOf(
+  header: JWTHeaderParameters,
+  claims: JWTPayload,
+  expectedIssuer: string,
+): BackChannelCallback {
+  const { iss: issuer, sub: subject, sid, jti, iat, exp, events } = claims
+  if (!isLogoutTokenType(header.typ)) throw unacceptable('typ')
+  if (!isValue(issuer) || !matchesIssuer(issuer, expectedIssuer)) throw unacceptable('iss')
+  if (!isLogoutEvent(events)) throw unacceptable('events')
+  if (Object.hasOwn(claims, 'nonce')) throw unacceptable('nonce')
+  if (!isValue(jti)) throw unacceptable('jti')
+  if (sid !== undefined && !isValue(sid)) throw unacceptable('sid')
+  if (subject !== undefined && !isValue(subject)) throw unacceptable('sub')
+  if (sid === undefined && subject === undefined) throw unacceptable('sub')
+  if (iat === undefined) throw unacceptable('iat')
+  if (exp === undefined) throw unacceptable('exp')
+  return {
+    kind: 'back-channel',
+    issuer,
+    ...(sid === undefined ? {} : { sid }),
+    ...(subject === undefined ? {} : { subject }),
+    jti,
+    issuedAt: new Date(iat * 1000),
+    expiresAt: endOf(iat, exp),
+  }
+}
+
+function isLogoutTokenType(typ: unknown): boolean {
+  return typ === undefined || (typeof typ === 'string' && TYPES.includes(typ.toLowerCase()))
+}
+
+function isLogoutEvent(events: unknown): boolean {
+  return isObject(events) && Object.hasOwn(events, EVENT) && isObject(events[EVENT])
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+// jose counts in whole seconds, and still accepts a token in the second in which it reaches its age.
+function endOf(iat: number, exp: number): Date {
+  return new Date(Math.ceil(Math.min(exp + CLOCK_TOLERANCE, iat + LONGEST_LIFE + 1)) * 1000)
+}
+
+function unacceptable(claim: string): LogoutCallbackError {
+  return new LogoutCallbackError(`the ${claim} of the logout_token is not acceptable`)
+}
+
+function keysUnavailable(error: unknown): LogoutCallbackError {
+  // What fetch says is "fetch failed"; why is in its cause.
+  const cause = error instanceof TypeError && error.cause instanceof Error ? error.cause : error
+  return new LogoutCallbackError('the keys to check the logout_token with are not available', {
+    keysUnavailable: true,
+    cause,
+  })
+}
+
+/** jose's errors carry the claims, and some quote the header (P9): only what cannot is taken over. */
+function asCallbackError(error: unknown): LogoutCallbackError {
+  if (error instanceof LogoutCallbackError) return error
+  if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired) {
+    return unacceptable(error.claim)
+  }
+  if (error instanceof errors.JWSSignatureVerificationFailed) {
+    return new LogoutCallbackError('the signature of the logout_token does not verify')
+  }
+  if (isNoMatchingKey(error)) {
+    return new LogoutCallbackError('the logout_token is signed with a key that the issuer does not have')
+  }
+  if (error instanceof errors.JOSEAlgNotAllowed) {
+    return new LogoutCallbackError('the alg of the logout_token is not acceptable')
+  }
+  if (error instanceof errors.JOSEError) {
+    return new LogoutCallbackError('the logout_token is not a signed JWT')
+  }
+  // Such as a key that is too short, or one of another kind than `alg` needs.
+  return keysUnavailable(error)
+}

@@ -1,0 +1,63 @@
+import { LogoutCallbackError, type MsalKeyvError } from '../errors.ts'
+import type { LogoutCallback } from './parse.ts'
+
+/** An account that a logout callback ended. */
+export interface EvictedSession {
+  homeAccountId: string
+  /** The provider's session that the callback named. */
+  sid?: string | undefined
+}
+
+/**
+ * The answer to a logout callback, and what it did. `new Response(o.body, o)` and
+ * `res.status(o.status).set(o.headers).send(o.body)` both work.
+ */
+export interface LogoutOutcome {
+  /** 200, also where there was nothing to do; 400 or 405 for a bad request; 503 when a front-channel eviction failed. */
+  status: number
+  headers: Record<string, string>
+  body?: string
+  /**
+   * `unknown-session`: nobody here. `stale-session`: signed out already, or signed in again since. `failed`: see
+   * `error`; some accounts may have been evicted all the same.
+   */
+  result: 'evicted' | 'unknown-session' | 'stale-session' | 'failed'
+  /** The accounts whose tokens are gone, so that the host can end their own sessions. */
+  evicted: EvictedSession[]
+  callback?: LogoutCallback
+  error?: MsalKeyvError
+}
+
+// Back-Channel Logout 1.0 §2.8, Front-Channel Logout 1.0 §3.
+const HEADERS = { 'cache-control': 'no-store' }
+
+export function succeeded(
+  result: 'evicted' | 'unknown-session' | 'stale-session',
+  callback: LogoutCallback,
+  evicted: EvictedSession[] = [],
+): LogoutOutcome {
+  return { status: 200, headers: { ...HEADERS }, result, evicted, callback }
+}
+
+/**
+ * A bad request is the provider's fault on either channel. When the store failed, the back channel knows no other
+ * status than 400 (§2.8); the front channel says 503.
+ */
+export function failed(
+  error: MsalKeyvError,
+  callback: LogoutCallback | undefined,
+  evicted: EvictedSession[],
+): LogoutOutcome {
+  const isBadRequest = error instanceof LogoutCallbackError
+  const status = isBadRequest ? error.status : callback?.kind === 'back-channel' ? 400 : 503
+  const description = isBadRequest ? error.message : 'the logout could not be carried out: try again'
+  return {
+    status,
+    headers: { ...HEADERS, 'content-type': 'application/json' },
+    body: JSON.stringify({ error: 'invalid_request', error_description: description }),
+    result: 'failed',
+    evicted,
+    ...(callback === undefined ? {} : { callback }),
+    error,
+  }
+}

@@ -1,0 +1,63 @@
+import { inspect } from 'node:util'
+import { expect } from 'vitest'
+import { LogoutCallbackError } from '../../src/errors.ts'
+import { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from '../../src/logout/parse.ts'
+import type { LogoutRequest } from '../../src/logout/request.ts'
+import { mutant } from '../support/mutant.ts'
+import { CLIENT_ID, ISSUER } from './provider.ts'
+
+export type Options = Partial<LogoutOptions & { clientId: string }>
+
+/** `parseLogoutCallback` with the options of these tests. */
+export function parse(request: LogoutRequest, options: Options = {}): Promise<LogoutCallback> {
+  return parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
+}
+
+/** The typed error, which must be the outcome. */
+export async function refusal(outcome: Promise<unknown>): Promise<LogoutCallbackError> {
+  const error = await outcome.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  expect(error).toBeInstanceOf(LogoutCallbackError)
+  const refused = error as LogoutCallbackError
+  expect(refused).toMatchObject({ code: 'ERR_LOGOUT_CALLBACK', error: 'invalid_request' })
+  // RFC 6749 §5.2: what an error_description may contain.
+  expect(refused.message).toMatch(/^[\x20-\x21\x23-\x5b\x5d-\x7e]+$/)
+  return refused
+}
+
+/** The status that the outcome asks to be answered. */
+export async function status(outcome: Promise<unknown>): Promise<number> {
+  const failed = await outcome.then(
+    () => undefined,
+    (reason: unknown) => reason as LogoutCallbackError,
+  )
+  return failed === undefined ? 200 : failed.status
+}
+
+/** A line of src/logout and what a test breaks it with. */
+export type Mutation = readonly [file: string, line: string, replacement: string]
+
+/** `parse` of a library that is broken on purpose. */
+export async function brokenParse(mutation: Mutation): Promise<typeof parse> {
+  const [file, line, replacement] = mutation
+  const broken = await mutant<{ parseLogoutCallback: typeof parseLogoutCallback }>(
+    `logout/${file}`,
+    line,
+    replacement,
+    'logout/parse.ts',
+  )
+  return (request, options = {}) =>
+    broken.parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
+}
+
+/** All that an error shows, wherever it is printed (P9). */
+export function shown(error: Error): string {
+  return [
+    inspect(error, { depth: 10, showHidden: true }),
+    JSON.stringify(error),
+    String(error),
+    error.stack,
+  ].join('\n')
+}
