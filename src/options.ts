@@ -1,4 +1,5 @@
 import { ConfigurationError } from './errors.ts'
+import { type EncryptionKey, resolveEncryptionKeys, type SealingKeys } from './store/encryption-keys.ts'
 import type { KeyvLike } from './store/keyv-store.ts'
 
 const DAY = 24 * 60 * 60 * 1000
@@ -21,6 +22,16 @@ export interface KeyvCachePluginOptions {
   /** How long one store call may take, waiting for another of the same account included. Default 3000. */
   storeTimeout?: number | undefined
   /**
+   * Seals what is stored (AES-256-GCM): the first key seals, all open. Make one with `generateEncryptionKey()`. To
+   * rotate, add a key behind the others, deploy, make it the first, deploy, and drop the old one after `ttl`.
+   */
+  encryptionKeys?: readonly EncryptionKey[] | undefined
+  /**
+   * Also opens records that are not sealed, while sealing is being switched on in a live system. Switch it off again:
+   * whoever can write the store could plant such records. Default false.
+   */
+  allowPlaintext?: boolean | undefined
+  /**
    * Names the records by HMAC-SHA-256 instead of SHA-256, so that who reads the store cannot test whether it
    * holds a known account. At least 16 bytes, the same on every server; another secret finds no old record.
    */
@@ -35,9 +46,20 @@ export interface Settings {
   readonly ttl: number
   readonly storeTimeout: number
   readonly keySecret: string | Uint8Array | undefined
+  readonly encryptionKeys: SealingKeys | undefined
+  readonly allowPlaintext: boolean
 }
 
-const OPTION_NAMES = new Set(['store', 'clientId', 'namespace', 'ttl', 'storeTimeout', 'keySecret'])
+const OPTION_NAMES = new Set([
+  'store',
+  'clientId',
+  'namespace',
+  'ttl',
+  'storeTimeout',
+  'keySecret',
+  'encryptionKeys',
+  'allowPlaintext',
+])
 
 /** @throws {ConfigurationError} naming the option */
 export function resolveOptions(options: KeyvCachePluginOptions): Settings {
@@ -46,7 +68,16 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
   for (const name of Object.keys(options)) {
     if (!OPTION_NAMES.has(name)) throw new ConfigurationError(`${name} is not an option`)
   }
-  const { store, clientId, namespace, ttl = 14 * DAY, storeTimeout = 3000, keySecret } = options
+  const {
+    store,
+    clientId,
+    namespace,
+    ttl = 14 * DAY,
+    storeTimeout = 3000,
+    keySecret,
+    encryptionKeys,
+    allowPlaintext = false,
+  } = options
   checkStore(store)
   if (!isText(clientId)) throw new ConfigurationError('clientId must be a non-empty string')
   if (namespace !== undefined && !isText(namespace)) {
@@ -60,7 +91,21 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
       `storeTimeout must be milliseconds, more than 0 and at most ${LONGEST_TIMEOUT}`,
     )
   }
-  return { store, clientId, namespace, ttl, storeTimeout, keySecret: copyKeySecret(keySecret) }
+  if (typeof allowPlaintext !== 'boolean')
+    throw new ConfigurationError('allowPlaintext must be true or false')
+  if (allowPlaintext && encryptionKeys === undefined) {
+    throw new ConfigurationError('allowPlaintext has no meaning without encryptionKeys')
+  }
+  return {
+    store,
+    clientId,
+    namespace,
+    ttl,
+    storeTimeout,
+    keySecret: copyKeySecret(keySecret),
+    encryptionKeys: resolveEncryptionKeys(encryptionKeys),
+    allowPlaintext,
+  }
 }
 
 function checkStore(store: unknown): void {

@@ -1,13 +1,34 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import { report } from './diagnostics.ts'
 import { ConfigurationError } from './errors.ts'
 import { AccountPlugin, ScopePlugin } from './msal/account-plugin.ts'
+import { AppPlugin } from './msal/app-plugin.ts'
+import { AssertionPlugin } from './msal/assertion-plugin.ts'
+import { LongRunningPlugin } from './msal/long-running-plugin.ts'
 import { SignInPlugin } from './msal/sign-in-plugin.ts'
+import type { Repositories } from './msal/token-record-plugin.ts'
 import { type KeyvCachePluginOptions, resolveOptions } from './options.ts'
+import { checkSessionKey, readAssertion } from './partitions/assertion.ts'
 import { type AccountRef, checkHomeAccountId, type HostSession, subjectOf } from './partitions/identity.ts'
-import { type Eviction, PartitionRepository } from './partitions/repository.ts'
+import { Records } from './partitions/records.ts'
+import type { Eviction } from './partitions/repository.ts'
+import { checkTenantId } from './partitions/tenant.ts'
+import { TokenRecordRepository } from './partitions/token-records.ts'
+import { LinkedPartitions } from './sessions/linked-partitions.ts'
 import { KeyNames } from './store/key-names.ts'
 import { KeyvStore } from './store/keyv-store.ts'
+import { Sealing } from './store/sealing.ts'
+
+/** What `ConfidentialClients` and `LogoutHandler` need of a plugin beyond its public face. */
+interface Internals {
+  readonly clientId: string
+  readonly names: KeyNames
+  readonly records: Records
+  readonly partitions: LinkedPartitions
+}
+
+export let internalsOf: (plugin: KeyvCachePlugin) => Internals
 
 /**
  * MSAL Node's token cache in a Keyv store, one partition per account. Make one for an application and keep it.
@@ -31,16 +52,28 @@ import { KeyvStore } from './store/keyv-store.ts'
  * ```
  */
 export class KeyvCachePlugin implements ICachePlugin {
-  readonly #partitions: PartitionRepository
+  static {
+    internalsOf = (plugin) => plugin.#internals
+  }
+
+  readonly #internals: Internals
+  readonly #names: KeyNames
+  readonly #partitions: LinkedPartitions
+  readonly #repositories: Repositories
   readonly #signIn: SignInPlugin
   readonly #scopes = new AsyncLocalStorage<ScopePlugin>()
 
   /** @throws {ConfigurationError} naming the option */
   constructor(options: KeyvCachePluginOptions) {
     const settings = resolveOptions(options)
-    const store = new KeyvStore(settings.store, settings.storeTimeout)
-    this.#partitions = new PartitionRepository(store, new KeyNames(settings), settings.ttl)
-    this.#signIn = new SignInPlugin(this.#partitions)
+    const records = new Records(new KeyvStore(settings.store, settings.storeTimeout), new Sealing(settings))
+    const names = new KeyNames(settings)
+    const partitions = new LinkedPartitions(records, names, settings.ttl)
+    this.#internals = { clientId: settings.clientId, names, records, partitions }
+    this.#names = names
+    this.#partitions = partitions
+    this.#repositories = { partitions, records: new TokenRecordRepository(records, names, settings.ttl) }
+    this.#signIn = new SignInPlugin(partitions)
   }
 
   /**
@@ -50,6 +83,54 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
     return new AccountPlugin(this.#partitions, subjectOf(account))
+  }
+
+  /**
+   * The `cachePlugin` of a client for the application's own tokens of one tenant (`acquireTokenByClientCredential`).
+   * A hit is one store call; the tokens live as long as the last of them, at most `ttl`. No eviction concerns them.
+   *
+   * MSAL's authority decides whose token it is: it has to name this tenant in the same way. A token of another tenant
+   * is a {@link ConfigurationError}, and is not stored.
+   * @param tenantId the tenant's id or domain name, in any case
+   * @throws {TypeError} for a tenant id that cannot be one, or is `common`, `organizations` or `consumers`
+   */
+  forApp(tenantId: string): ICachePlugin {
+    const tenant = checkTenantId(tenantId)
+    return new AppPlugin(this.#repositories, this.#names.app(tenant), tenant)
+  }
+
+  /**
+   * The `cachePlugin` of a client that acquires tokens on behalf of the bearer of this incoming token, which the host
+   * has validated. They live as long as the last of them, at most `ttl`, and until their account is evicted.
+   *
+   * MSAL's `acquireTokenOnBehalfOf` looks in memory only: call `client.getTokenCache().getAllAccounts()` first, which
+   * loads them (two store calls). MSAL's calls reject with {@link AccountEvictedError} when the token was issued before
+   * its account was evicted. A token without a readable `iat` counts as 24 hours old.
+   * @throws {TypeError} when it is no text
+   */
+  forAssertion(assertion: string): ICachePlugin {
+    const read = readAssertion(assertion)
+    return new AssertionPlugin(this.#repositories, this.#names.assertion(read.hash), read)
+  }
+
+  /**
+   * The `cachePlugin` of a client of a process that goes on after the incoming token has expired. It begins with
+   * `acquireTokenOnBehalfOf` on a client that is given that token here too; later clients, in any process, go on with
+   * `acquireTokenSilent`, which refreshes. Its record lives for `ttl` after its last write, until its account is
+   * evicted, or until MSAL's `removeAccount` on such a client ends the process.
+   *
+   * MSAL's calls reject with {@link AccountEvictedError} as with {@link forAssertion}.
+   * @param sessionKey made by the host for this process, and for nobody to guess: who has it, has the tokens
+   * @param assertion the incoming token to begin with
+   * @throws {TypeError} for a session key or assertion that cannot be one
+   */
+  forLongRunningProcess(sessionKey: string, assertion?: string): ICachePlugin {
+    const key = this.#names.longRunningProcess(checkSessionKey(sessionKey))
+    return new LongRunningPlugin(
+      this.#repositories,
+      key,
+      assertion === undefined ? undefined : readAssertion(assertion),
+    )
   }
 
   /**
@@ -77,7 +158,8 @@ export class KeyvCachePlugin implements ICachePlugin {
   }
 
   /**
-   * After a sign-in: what to keep in the host's own session and to pass to {@link forAccount}. One store call.
+   * After a sign-in: what to keep in the host's own session and to pass to {@link forAccount}. One store call,
+   * or two where the response names the provider's session and the ID token does not.
    * @param response the authorization response, whose `session_state` stands in where the ID token has no `sid`
    * @throws {TypeError} when the result names no account
    * @throws {ConfigurationError} when nothing is stored for it
@@ -90,16 +172,20 @@ export class KeyvCachePlugin implements ICachePlugin {
     if (!result?.account)
       throw new TypeError('result names no account: pass what acquireTokenByCode returned')
     const homeAccountId = checkHomeAccountId(result.account.homeAccountId)
-    const { partition } = await this.#partitions.load(homeAccountId)
+    const { iss, sid: claimed } = (result.idTokenClaims ?? {}) as { iss?: string; sid?: string }
+    const sid = claimed ?? response?.sessionState
+    // A session that the ID token names was linked when it was stored.
+    const isLinked = claimed !== undefined || sid === undefined || iss === undefined
+    const partition = isLinked
+      ? (await this.#partitions.load(homeAccountId)).partition
+      : await this.#partitions.link(homeAccountId, { issuer: iss, sid, subject: undefined })
     if (partition === undefined) {
       throw new ConfigurationError(
         'nothing is stored for the account of this result: acquire it through a client whose cachePlugin is this ' +
           'plugin (if it was, the account has been evicted since)',
       )
     }
-    const claims = result.idTokenClaims as { sid?: unknown } | undefined
-    const sid = typeof claims?.sid === 'string' ? claims.sid : response?.sessionState
-    return { homeAccountId, generation: partition.generation, ...(sid === undefined ? {} : { sid }) }
+    return openedSession(this, { homeAccountId, generation: partition.generation, sid })
   }
 
   /**
@@ -136,4 +222,13 @@ export class KeyvCachePlugin implements ICachePlugin {
   get #current(): ICachePlugin {
     return this.#scopes.getStore() ?? this.#signIn
   }
+}
+
+/** The session for the host to keep. Says so where no logout callback will ever find it. */
+export function openedSession(plugin: KeyvCachePlugin, { sid, ...session }: HostSession): HostSession {
+  if (sid !== undefined) return { ...session, sid }
+  const key = internalsOf(plugin).partitions.keyOf(session.homeAccountId)
+  const hint = 'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
+  report('msal-keyv:sign-in-without-link', { key, hint })
+  return session
 }

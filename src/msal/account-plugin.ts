@@ -1,12 +1,16 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { Release } from '../lock.ts'
 import type { Subject } from '../partitions/identity.ts'
-import type { AccountSnapshot, PartitionRepository } from '../partitions/repository.ts'
+import type { AccountSnapshot } from '../partitions/repository.ts'
+import type { LinkedPartitions, LinkedSnapshot } from '../sessions/linked-partitions.ts'
 import { Memory } from './memory.ts'
 import { isOnBehalfOf, mergeCaches, withoutExpired } from './merge.ts'
+import { providerSessions } from './provider-sessions.ts'
 import {
+  countEntities,
   emptyCache,
   hasCredentials,
   isEmpty,
@@ -20,7 +24,7 @@ import { adoptOwnerless, NO_OWNER, splitByOwner } from './split.ts'
 interface Write {
   readonly memory: Memory
   readonly marker: string
-  readonly snapshot: AccountSnapshot
+  readonly snapshot: LinkedSnapshot
   /** What MSAL was shown; undefined where that was nothing. */
   readonly baseline: SerializedCache | undefined
   readonly endTurn: Release
@@ -33,16 +37,23 @@ interface Write {
  * before an eviction cannot write into the sign-in after it.
  */
 export class AccountPlugin implements ICachePlugin {
-  readonly #partitions: PartitionRepository
+  readonly #partitions: LinkedPartitions
   readonly #homeAccountId: string
   readonly #writes = new WeakMap<TokenCacheContext, Write>()
   #generation: string | undefined
   #evicted = false
+  /** The session links that the partition had when it was loaded last: a write renews them. */
+  #links: readonly string[] = []
 
-  constructor(partitions: PartitionRepository, subject: Subject) {
+  constructor(partitions: LinkedPartitions, subject: Subject) {
     this.#partitions = partitions
     this.#homeAccountId = subject.homeAccountId
     this.#generation = subject.generation
+  }
+
+  /** The one generation that this plugin shows, once it is known. */
+  get generation(): string | undefined {
+    return this.#generation
   }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
@@ -77,7 +88,7 @@ export class AccountPlugin implements ICachePlugin {
   }
 
   async #beginWrite(context: TokenCacheContext, memory: Memory): Promise<void> {
-    const { snapshot, unlock } = await this.#partitions.loadForWrite(this.#homeAccountId)
+    const { snapshot, unlock } = await this.#partitions.loadLinked(this.#homeAccountId, this.#links)
     const endTurn = await memory.takeTurn()
     const json = this.#pinned(snapshot)
     const baseline = this.show(memory, json) && json !== undefined ? parseCache(json) : undefined
@@ -90,7 +101,9 @@ export class AccountPlugin implements ICachePlugin {
     if (this.#generation === undefined) this.#generation = partition?.generation
     else if (current.kind === 'unreadable' || (found !== undefined && found !== this.#generation))
       this.#evicted = true
-    return this.#evicted ? undefined : partition?.cache
+    if (this.#evicted) return undefined
+    this.#links = partition?.sessions ?? []
+    return partition?.cache
   }
 
   /** Commits the account's own part. @returns what was acquired for other accounts */
@@ -101,23 +114,22 @@ export class AccountPlugin implements ICachePlugin {
       const onBehalfOf = isOnBehalfOf(acquired)
       memory.forgetAcquired(onBehalfOf ? undefined : this.#homeAccountId)
       endTurn()
-      if (onBehalfOf) return new Map()
-
+      if (onBehalfOf) {
+        report('msal-keyv:dropped-entities', { count: countEntities(acquired) })
+        return new Map()
+      }
       const others = splitByOwner(acquired)
-      const own = splitByOwner(all).get(this.#homeAccountId) ?? emptyCache()
       const ownerless = others.get(NO_OWNER) ?? emptyCache()
+      const adopted = baseline === undefined ? emptyCache() : adoptOwnerless(ownerless, this.#homeAccountId)
+      const dropped = countEntities(ownerless) - countEntities(adopted)
+      if (dropped > 0) report('msal-keyv:dropped-entities', { count: dropped })
       others.delete(NO_OWNER)
       others.delete(this.#homeAccountId)
 
-      if (this.#evicted) this.#refuseSignIn(own)
+      const own = mergeCaches(splitByOwner(all).get(this.#homeAccountId) ?? emptyCache(), adopted)
+      if (this.#evicted) this.#refuse(own)
       else if (baseline === undefined) await this.#signIn(snapshot, own)
-      else
-        await this.#update(
-          write,
-          baseline,
-          mergeCaches(own, adoptOwnerless(ownerless, this.#homeAccountId)),
-          intact,
-        )
+      else await this.#update(snapshot, baseline, own, intact)
       return this.acceptOthers(others)
     } finally {
       endTurn()
@@ -126,12 +138,11 @@ export class AccountPlugin implements ICachePlugin {
   }
 
   async #update(
-    write: Write,
+    snapshot: LinkedSnapshot,
     baseline: SerializedCache,
     own: SerializedCache,
     intact: boolean,
   ): Promise<void> {
-    const { snapshot } = write
     // MSAL's removeAccount.
     if (intact && isEmpty(own)) {
       await this.#partitions.evict(this.#homeAccountId)
@@ -141,27 +152,26 @@ export class AccountPlugin implements ICachePlugin {
     const next = intact ? { ...own, ...unknownSections(baseline) } : mergeCaches(baseline, own)
     const cache = withoutExpired(next, Date.now())
     if (isDeepStrictEqual(cache, baseline)) return
-    await this.#partitions.commit(this.#homeAccountId, {
-      generation: this.#partitions.generationFor(snapshot),
-      cache: hasCredentials(cache) ? JSON.stringify(cache) : undefined,
-      expiresAt: snapshot.expiresAt,
-    })
+    const generation = this.#partitions.generationFor(snapshot)
+    if (hasCredentials(cache)) {
+      const partition = { generation, cache: JSON.stringify(cache) }
+      await this.#partitions.commitLinked(this.#homeAccountId, snapshot, partition, providerSessions(cache))
+    } else {
+      await this.#partitions.remove(this.#homeAccountId)
+    }
   }
 
-  async #signIn(snapshot: AccountSnapshot, own: SerializedCache): Promise<void> {
+  async #signIn(snapshot: LinkedSnapshot, own: SerializedCache): Promise<void> {
     if (isEmpty(own)) return
-    const generation = await commitSignIn(
-      this.#partitions,
-      this.#homeAccountId,
-      snapshot,
-      own,
-      this.#generation,
-    )
+    const generation = await commitSignIn(this.#partitions, this.#homeAccountId, snapshot, own, {
+      generation: this.#generation,
+    })
     this.#generation ??= generation
   }
 
   /** MSAL itself saves no refresh of an account that it was not shown, so an account here is a new sign-in. */
-  #refuseSignIn(own: SerializedCache): void {
+  #refuse(own: SerializedCache): void {
+    report('msal-keyv:refused-write', { key: this.#partitions.keyOf(this.#homeAccountId) })
     if (Object.keys(own.Account).length === 0) return
     throw new ConfigurationError(
       'a sign-in was acquired through a plugin that is bound to an evicted one, and is not stored: ' +
@@ -176,7 +186,7 @@ export class ScopePlugin extends AccountPlugin {
   readonly #memories = new Map<object, Memory>()
   #ended = false
 
-  constructor(partitions: PartitionRepository, subject: Subject) {
+  constructor(partitions: LinkedPartitions, subject: Subject) {
     super(partitions, subject)
     this.#homeAccountId = subject.homeAccountId
   }

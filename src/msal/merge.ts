@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util'
 import { OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 
 type Account = SerializedCache['Account'][string]
+type AccessToken = SerializedCache['AccessToken'][string]
 
 /** `update` over `base`, entity by entity. An account keeps the tenant profiles of both. */
 export function mergeCaches(base: SerializedCache, update: SerializedCache): SerializedCache {
@@ -36,11 +38,55 @@ function tenantOf(profile: string): string {
 
 /** Without the access tokens that MSAL would not use any more, not even in an outage of the provider. */
 export function withoutExpired(cache: SerializedCache, now: number): SerializedCache {
-  const live = Object.entries(cache.AccessToken).filter(([, token]) => {
-    const lastUse = Math.max(Number(token.expires_on), Number(token.extended_expires_on ?? 0))
-    return !(lastUse * 1000 <= now)
-  })
+  const live = Object.entries(cache.AccessToken).filter(([, token]) => !(lastUse(token) <= now))
   return { ...cache, AccessToken: Object.fromEntries(live) }
+}
+
+/** When the last of the access tokens is of no more use, in epoch milliseconds; Infinity where one does not say. */
+export function lastUseOf(cache: SerializedCache): number {
+  const uses = Object.values(cache.AccessToken).map(lastUse)
+  return uses.some(Number.isNaN) ? Number.POSITIVE_INFINITY : Math.max(...uses)
+}
+
+function lastUse(token: AccessToken): number {
+  return 1000 * Math.max(Number(token.expires_on), Number(token.extended_expires_on ?? 0))
+}
+
+/**
+ * `acquired` over `base`, without the access tokens that it replaces. MSAL's rule, which it applies to its memory,
+ * but for a token with additional cache key components: of that, MSAL thinks it replaces the one without them.
+ */
+export function supersede(base: SerializedCache, acquired: SerializedCache): SerializedCache {
+  const fresh = Object.values(acquired.AccessToken)
+  const kept = Object.entries(base.AccessToken).filter(
+    ([, token]) => !fresh.some((replacement) => replaces(replacement, token)),
+  )
+  return mergeCaches({ ...base, AccessToken: Object.fromEntries(kept) }, acquired)
+}
+
+const SAME_IN_BOTH = [
+  'home_account_id',
+  'environment',
+  'credential_type',
+  'client_id',
+  'realm',
+  'token_type',
+  'additionalCacheKeyComponents',
+] as const
+
+function replaces(replacement: AccessToken, token: AccessToken): boolean {
+  if (!SAME_IN_BOTH.every((member) => isDeepStrictEqual(replacement[member], token[member]))) return false
+  const scopes = scopesOf(token)
+  return scopesOf(replacement).some((scope) => scopes.includes(scope))
+}
+
+/** Tokens for different resources may share these. */
+const OIDC_SCOPES = ['openid', 'profile', 'email', 'offline_access']
+
+function scopesOf({ target }: AccessToken): string[] {
+  const scopes = target.toLowerCase().split(' ')
+  const others = scopes.filter((scope) => !OIDC_SCOPES.includes(scope))
+  return others.length > 0 ? others : scopes
 }
 
 /** Whether this is the answer to an on-behalf-of request: tokens for an incoming assertion, not for a sign-in. */

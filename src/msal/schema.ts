@@ -35,8 +35,12 @@ export function hasCredentials(cache: SerializedCache): boolean {
   return CREDENTIAL_SECTIONS.some((section) => Object.keys(cache[section]).length > 0)
 }
 
+export function countEntities(cache: SerializedCache): number {
+  return OWNED_SECTIONS.reduce((count, section) => count + Object.keys(cache[section]).length, 0)
+}
+
 export function isEmpty(cache: SerializedCache): boolean {
-  return OWNED_SECTIONS.every((section) => Object.keys(cache[section]).length === 0)
+  return countEntities(cache) === 0
 }
 
 /** The identity providers' hosts that a cache has entities of. */

@@ -1,10 +1,11 @@
 import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { Release } from '../lock.ts'
-import type { PartitionRepository } from '../partitions/repository.ts'
+import type { LinkedPartitions } from '../sessions/linked-partitions.ts'
 import { Memory } from './memory.ts'
 import { isOnBehalfOf } from './merge.ts'
-import type { SerializedCache } from './schema.ts'
+import { countEntities, type SerializedCache } from './schema.ts'
 import { storeSignIn } from './sign-in.ts'
 import { NO_OWNER, splitByOwner } from './split.ts'
 
@@ -14,13 +15,24 @@ interface Write {
   readonly endTurn: Release
 }
 
+/** One sign-in, as far as the plugin has to know of it. */
+export interface SignInOccasion {
+  /** `session_state` of the authorization response. */
+  readonly sessionState?: string | undefined
+  /** Is told under which generation each account was stored. */
+  readonly stored?: Map<string, string>
+}
+
 /** Loads nothing, and stores what was acquired under whoever owns it. Nothing stays in MSAL's memory (P12). */
 export class SignInPlugin implements ICachePlugin {
-  readonly #partitions: PartitionRepository
+  readonly #partitions: LinkedPartitions
   readonly #writes = new WeakMap<TokenCacheContext, Write>()
+  readonly #occasion: SignInOccasion
 
-  constructor(partitions: PartitionRepository) {
+  /** @param occasion where the plugin is for one sign-in and is dropped afterwards */
+  constructor(partitions: LinkedPartitions, occasion: SignInOccasion = {}) {
     this.#partitions = partitions
+    this.#occasion = occasion
   }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
@@ -43,8 +55,14 @@ export class SignInPlugin implements ICachePlugin {
     const acquired = takeAcquired(write)
     if (isOnBehalfOf(acquired)) return
     for (const [owner, cache] of splitByOwner(acquired)) {
-      // Without an owner it is an app token, and no sign-in.
-      if (owner !== NO_OWNER) await storeSignIn(this.#partitions, owner, cache)
+      if (owner === NO_OWNER) {
+        // An app token, and no sign-in.
+        report('msal-keyv:dropped-entities', { count: countEntities(cache) })
+        continue
+      }
+      const { sessionState, stored } = this.#occasion
+      const generation = await storeSignIn(this.#partitions, owner, cache, { sessionState })
+      if (generation !== undefined) stored?.set(owner, generation)
     }
   }
 }

@@ -1,50 +1,61 @@
 import { ConfigurationError } from '../errors.ts'
-import type { AccountSnapshot, PartitionRepository } from '../partitions/repository.ts'
-import { mergeCaches, withoutExpired } from './merge.ts'
+import type { LinkedPartitions, LinkedSnapshot } from '../sessions/linked-partitions.ts'
+import { supersede, withoutExpired } from './merge.ts'
+import { providerSessions } from './provider-sessions.ts'
 import { environmentsOf, hasCredentials, parseCache, type SerializedCache } from './schema.ts'
 
+/** What is known of a sign-in beyond its tokens. */
+export interface SignInDetails {
+  /** `session_state` of the authorization response, for an ID token without `sid`. */
+  readonly sessionState?: string | undefined
+  /** The generation that the caller knows of, where nothing in the store speaks against it. */
+  readonly generation?: string | undefined
+}
+
 /**
- * Stores what a sign-in acquired for one account, merged onto what the store has of it now. At most two store
- * calls, and one more to replace an unreadable generation record.
+ * Stores what a sign-in acquired for one account, merged onto what the store has of it now, and links the provider's
+ * session to it. At most two store calls, and one more to replace an unreadable generation record.
+ * @returns the generation that the sign-in joined, or undefined where nothing was to be stored
  * @throws {StoreUnavailableError}
  * @throws {ConfigurationError} when the account's partition is of another authority
  */
 export async function storeSignIn(
-  partitions: PartitionRepository,
+  partitions: LinkedPartitions,
   homeAccountId: string,
   acquired: SerializedCache,
-): Promise<void> {
-  const { snapshot, unlock } = await partitions.loadForWrite(homeAccountId)
+  details: SignInDetails = {},
+): Promise<string | undefined> {
+  const sessions = providerSessions(acquired, details.sessionState)
+  const linkKeys = [...partitions.links.keysOf(sessions).keys()]
+  const { snapshot, unlock } = await partitions.loadLinked(homeAccountId, linkKeys)
   try {
-    await commitSignIn(partitions, homeAccountId, snapshot, acquired, undefined)
+    return await commitSignIn(partitions, homeAccountId, snapshot, acquired, details)
   } finally {
     unlock()
   }
 }
 
-/**
- * As {@link storeSignIn}, for an account that is loaded already.
- * @returns the generation that the sign-in joined, or undefined where nothing was to be stored
- */
+/** As {@link storeSignIn}, for an account that is loaded already. */
 export async function commitSignIn(
-  partitions: PartitionRepository,
+  partitions: LinkedPartitions,
   homeAccountId: string,
-  snapshot: AccountSnapshot,
+  snapshot: LinkedSnapshot,
   acquired: SerializedCache,
-  known: string | undefined,
+  { sessionState, generation: known }: SignInDetails,
 ): Promise<string | undefined> {
   const stored = snapshot.partition && parseCache(snapshot.partition.cache)
   if (stored !== undefined) checkEnvironment(stored, acquired)
-  const merged = stored === undefined ? acquired : mergeCaches(stored, acquired)
-  const cache = withoutExpired(merged, Date.now())
+  const cache = withoutExpired(stored === undefined ? acquired : supersede(stored, acquired), Date.now())
   if (!hasCredentials(cache)) return undefined
   const generation = partitions.generationFor(snapshot, known)
   if (snapshot.current.kind === 'unreadable') await partitions.renewGeneration(homeAccountId, generation)
-  await partitions.commit(homeAccountId, {
-    generation,
-    cache: JSON.stringify(cache),
-    expiresAt: snapshot.expiresAt,
-  })
+  const sessions = providerSessions(acquired, sessionState)
+  await partitions.commitLinked(
+    homeAccountId,
+    snapshot,
+    { generation, cache: JSON.stringify(cache) },
+    sessions,
+  )
   return generation
 }
 

@@ -37,7 +37,7 @@ export function adoptOwnerless(ownerless: SerializedCache, homeAccountId: string
   const adopted = emptyCache()
   const refreshed = Object.keys(ownerless.RefreshToken).length > 0
   const tokens = Object.entries(ownerless.AccessToken).filter(
-    ([, { target }]) => refreshed || target.split(' ').some((scope) => USER_SCOPES.has(scope)),
+    ([, { target }]) => refreshed || hasUserScope(target),
   )
   for (const [key, token] of tokens) {
     adopted.AccessToken[ownedKey(key, homeAccountId)] = { ...token, home_account_id: homeAccountId }
@@ -46,6 +46,17 @@ export function adoptOwnerless(ownerless: SerializedCache, homeAccountId: string
     adopted.RefreshToken[ownedKey(key, homeAccountId)] = { ...token, home_account_id: homeAccountId }
   }
   return adopted
+}
+
+/** Whether what names no owner was acquired for a user all the same. */
+export function isUsers(ownerless: SerializedCache): boolean {
+  const { Account, IdToken, RefreshToken, AccessToken } = ownerless
+  const nonApp = [Account, IdToken, RefreshToken].some((section) => Object.keys(section).length > 0)
+  return nonApp || Object.values(AccessToken).some(({ target }) => hasUserScope(target))
+}
+
+function hasUserScope(target: string): boolean {
+  return target.split(' ').some((scope) => USER_SCOPES.has(scope))
 }
 
 /** A credential's key begins with its owner in lower case, and an ownerless one with the separator that follows. */

@@ -6,7 +6,12 @@ import { decodeRecord, encodeRecord } from './record.ts'
 export type CurrentGeneration =
   /** Never evicted, as far as any record that still lives can know. */
   | { readonly kind: 'none' }
-  | { readonly kind: 'known'; readonly id: string }
+  | {
+      readonly kind: 'known'
+      readonly id: string
+      /** When the last eviction was, in epoch milliseconds. */
+      readonly evictedAt: number
+    }
   /** A generation record is there and says nothing: nothing of the account is valid (P8). */
   | { readonly kind: 'unreadable' }
 
@@ -23,8 +28,9 @@ export function encodeGeneration(key: string, generation: string, now: number): 
 
 export function decodeGeneration(value: unknown, key: string): CurrentGeneration {
   if (value === undefined) return { kind: 'none' }
-  const record = decodeRecord(value, key)
-  return record === undefined ? { kind: 'unreadable' } : { kind: 'known', id: record.generation }
+  const record = typeof value === 'string' ? decodeRecord(value, key) : { unreadable: 'malformed' as const }
+  if ('unreadable' in record || record.generation === undefined) return { kind: 'unreadable' }
+  return { kind: 'known', id: record.generation, evictedAt: record.expiresAt - GENERATION_LIFETIME }
 }
 
 /** A record is valid if there is no generation record, or if it carries that generation. */

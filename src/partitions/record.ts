@@ -6,7 +6,12 @@
 export interface RecordHeader {
   /** The key this record was written under. */
   readonly key: string
-  readonly generation: string
+  /** Of the account that the record belongs to; undefined where it belongs to none. */
+  readonly generation: string | undefined
+  /** In a record kept apart from its account's: the key of that account's generation record. */
+  readonly owner?: string | undefined
+  /** In an account's partition: the keys of the session links that lead to it. */
+  readonly sessions?: readonly string[] | undefined
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
@@ -18,20 +23,37 @@ export interface StoredRecord extends RecordHeader {
 const VERSION = 1
 
 /** A header line in JSON, then the body as it is: reading a record parses no token cache. */
-export function encodeRecord({ key, generation, expiresAt, body }: StoredRecord): string {
-  return `${JSON.stringify({ v: VERSION, k: key, g: generation, x: expiresAt })}\n${body}`
+export function encodeRecord({ key, generation, owner, sessions, expiresAt, body }: StoredRecord): string {
+  const header = { v: VERSION, k: key, g: generation, o: owner, s: sessions, x: expiresAt }
+  return `${JSON.stringify(header)}\n${body}`
 }
 
-/** The record, or undefined for anything that is not one written under this key. */
-export function decodeRecord(value: unknown, key: string): StoredRecord | undefined {
-  if (typeof value !== 'string') return undefined
-  const end = value.indexOf('\n')
-  if (end === -1) return undefined
-  const header = parseObject(value.slice(0, end))
-  if (header === undefined || header.v !== VERSION || header.k !== key) return undefined
-  const { g: generation, x: expiresAt } = header
-  if (typeof generation !== 'string' || generation === '' || typeof expiresAt !== 'number') return undefined
-  return { key, generation, expiresAt, body: value.slice(end + 1) }
+/** Why a text is no record that is to be found under its key. */
+export type RecordDefect = 'malformed' | 'newer-version' | 'wrong-record'
+
+export function decodeRecord(text: string, key: string): StoredRecord | { unreadable: RecordDefect } {
+  const end = text.indexOf('\n')
+  const header = parseObject(text.slice(0, Math.max(0, end)))
+  if (header === undefined) return { unreadable: 'malformed' }
+  const { v: version, k: itsKey, g: generation, o: owner, s: sessions, x: expiresAt } = header
+  if (typeof version === 'number' && version > VERSION) return { unreadable: 'newer-version' }
+  const isRecord =
+    version === VERSION &&
+    typeof expiresAt === 'number' &&
+    isOptionalText(generation) &&
+    isOptionalText(owner) &&
+    isOptionalTexts(sessions)
+  if (!isRecord) return { unreadable: 'malformed' }
+  if (itsKey !== key) return { unreadable: 'wrong-record' }
+  return { key, generation, owner, sessions, expiresAt, body: text.slice(end + 1) }
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || (typeof value === 'string' && value !== '')
+}
+
+function isOptionalTexts(value: unknown): value is string[] | undefined {
+  return value === undefined || (Array.isArray(value) && value.every((each) => typeof each === 'string'))
 }
 
 function parseObject(json: string): Record<string, unknown> | undefined {

@@ -1,16 +1,11 @@
-import { EvictionError, StoreUnavailableError } from '../errors.ts'
-import { Locks, type Release } from '../lock.ts'
+import { trace } from '../diagnostics.ts'
+import { AccountEvictedError, EvictionError, StoreUnavailableError } from '../errors.ts'
+import type { Release } from '../lock.ts'
 import type { AccountKeys, KeyNames } from '../store/key-names.ts'
-import type { KeyvStore } from '../store/keyv-store.ts'
-import {
-  type CurrentGeneration,
-  decodeGeneration,
-  encodeGeneration,
-  GENERATION_LIFETIME,
-  isValid,
-  newGeneration,
-} from './generation.ts'
-import { decodeRecord, encodeRecord } from './record.ts'
+import { type Assertion, isIssuedBefore } from './assertion.ts'
+import { type CurrentGeneration, isValid, newGeneration } from './generation.ts'
+import type { StoredRecord } from './record.ts'
+import type { Records } from './records.ts'
 
 /** The outcome of an eviction that the store confirmed. */
 export interface Eviction {
@@ -20,34 +15,44 @@ export interface Eviction {
   existed: boolean
 }
 
+/** An account's valid partition. */
+export interface AccountPartition {
+  readonly generation: string
+  /** MSAL's own JSON. */
+  readonly cache: string
+  /** The keys of the session links that lead to it. */
+  readonly sessions: readonly string[]
+}
+
 /** What the store held for one account at one moment. */
 export interface AccountSnapshot {
   /** The account's valid partition. */
-  readonly partition: { readonly generation: string; readonly cache: string } | undefined
+  readonly partition: AccountPartition | undefined
   readonly current: CurrentGeneration
+  /** The other records that were asked for, as far as they are there. */
+  readonly others: ReadonlyMap<string, StoredRecord>
   /** When a record written on the strength of this snapshot expires, in epoch milliseconds. */
   readonly expiresAt: number
 }
 
-/** What to store for one account; without `cache` its record is deleted. */
+/** What to store for one account. */
 export interface AccountCommit {
   readonly generation: string
-  readonly cache: string | undefined
+  readonly cache: string
   readonly expiresAt: number
+  readonly sessions: readonly string[]
+  /** Records to write in the same store call. */
+  readonly alongside: readonly StoredRecord[]
 }
-
-// How much longer than its own expiry the store keeps a partition, for clocks that disagree. Milliseconds.
-const STORE_GRACE = 60 * 60 * 1000
 
 /** One partition per account: loads it, commits it, and evicts it for good. */
 export class PartitionRepository {
-  readonly #store: KeyvStore
+  readonly #records: Records
   readonly #names: KeyNames
   readonly #ttl: number
-  readonly #locks = new Locks<string>(new Map())
 
-  constructor(store: KeyvStore, names: KeyNames, ttl: number) {
-    this.#store = store
+  constructor(records: Records, names: KeyNames, ttl: number) {
+    this.#records = records
     this.#names = names
     this.#ttl = ttl
   }
@@ -57,40 +62,49 @@ export class PartitionRepository {
    * @throws {StoreUnavailableError}
    */
   async load(homeAccountId: string): Promise<AccountSnapshot> {
-    return this.#load(this.#names.account(homeAccountId), this.#store.timeout)
+    return this.#load(this.#names.account(homeAccountId), [])
   }
 
   /**
-   * As {@link load}, with the account's lock, so that two writers of this process do not lose each other's tokens.
-   * The wait takes at most half of the call's time, and then the writer goes on without the lock.
+   * As {@link load}, with the account's lock.
+   * @param others keys of further records to read in the same store call
    * @throws {StoreUnavailableError} without the lock
    */
-  async loadForWrite(homeAccountId: string): Promise<{ snapshot: AccountSnapshot; unlock: Release }> {
+  async loadForWrite(
+    homeAccountId: string,
+    others: readonly string[] = [],
+  ): Promise<{ snapshot: AccountSnapshot; unlock: Release }> {
     const keys = this.#names.account(homeAccountId)
-    const start = performance.now()
-    const unlock = await this.#locks.acquire(keys.partition, this.#store.timeout / 2)
-    try {
-      const snapshot = await this.#load(keys, this.#store.timeout - (performance.now() - start))
-      return { snapshot, unlock }
-    } catch (error) {
-      unlock()
-      throw error
-    }
+    return this.#records.loadForWrite(keys.partition, (timeout) => this.#load(keys, others, timeout))
   }
 
-  async #load(keys: AccountKeys, timeout: number): Promise<AccountSnapshot> {
-    const now = Date.now()
-    // Partition first: a store that reads one after the other then errs towards "evicted".
-    const [partition, generation] = await this.#store.read([keys.partition, keys.generation], timeout)
-    const current = decodeGeneration(generation, keys.generation)
-    const record = decodeRecord(partition, keys.partition)
-    const valid = record !== undefined && record.expiresAt > now && isValid(record.generation, current)
-    return {
-      partition: valid ? { generation: record.generation, cache: record.body } : undefined,
-      current,
-      // From before the read: an eviction that the read did not see outlives what is written after it.
-      expiresAt: now + this.#ttl,
-    }
+  /** What the account is called in diagnostics: the name of its record. */
+  keyOf(homeAccountId: string): string {
+    return this.#names.account(homeAccountId).partition
+  }
+
+  #load(keys: AccountKeys, more: readonly string[], timeout?: number): Promise<AccountSnapshot> {
+    return trace(
+      'msal-keyv:load',
+      { key: keys.partition },
+      () => this.#read(keys, more, timeout),
+      ({ partition }) => ({ found: partition !== undefined }),
+    )
+  }
+
+  async #read(keys: AccountKeys, more: readonly string[], timeout?: number): Promise<AccountSnapshot> {
+    // From before the read: an eviction that the read did not see outlives what is written after it.
+    const expiresAt = Date.now() + this.#ttl
+    const { record, current, others } = await this.#records.readWithGeneration(
+      keys.partition,
+      keys.generation,
+      more,
+      timeout,
+    )
+    const generation = record?.generation
+    const valid = record !== undefined && generation !== undefined && isValid(generation, current)
+    const partition = valid ? { generation, cache: record.body, sessions: record.sessions ?? [] } : undefined
+    return { partition, current, others, expiresAt }
   }
 
   /**
@@ -104,23 +118,48 @@ export class PartitionRepository {
   }
 
   /**
+   * What a record of tokens acquired for this assertion is valid under. One store call.
+   *
+   * An unreadable generation record does not say when the eviction was: it is replaced, and so was now.
+   * @param stored the generation of the valid record that the tokens join, if there is one
+   * @throws {AccountEvictedError} when the assertion was issued before the account's eviction
+   * @throws {StoreUnavailableError}
+   */
+  async generationForAssertion(
+    homeAccountId: string,
+    assertion: Assertion,
+    stored: string | undefined,
+  ): Promise<string> {
+    const snapshot = await this.load(homeAccountId)
+    const { current, partition } = snapshot
+    if (current.kind === 'none') return stored ?? partition?.generation ?? newGeneration()
+    if (current.kind === 'unreadable') await this.renewGeneration(homeAccountId, this.generationFor(snapshot))
+    else if (!isIssuedBefore(assertion, current.evictedAt)) return current.id
+    throw new AccountEvictedError()
+  }
+
+  /**
    * One store call.
    * @throws {StoreUnavailableError}
    */
-  async commit(homeAccountId: string, { generation, cache, expiresAt }: AccountCommit): Promise<void> {
+  async commit(homeAccountId: string, commit: AccountCommit): Promise<void> {
     const key = this.#names.account(homeAccountId).partition
-    if (cache === undefined) {
-      await this.#store.delete(key)
-    } else {
-      const record = encodeRecord({ key, generation, expiresAt, body: cache })
-      await this.#store.write(key, record, expiresAt - Date.now() + STORE_GRACE)
-    }
+    const { generation, cache, expiresAt, sessions, alongside } = commit
+    const records = [{ key, generation, sessions, expiresAt, body: cache }, ...alongside]
+    await trace('msal-keyv:commit', { key }, () => this.#records.writeAll(records))
+  }
+
+  /**
+   * Deletes a partition that holds no token any more. One store call.
+   * @throws {StoreUnavailableError}
+   */
+  async remove(homeAccountId: string): Promise<void> {
+    await this.#records.delete(this.#names.account(homeAccountId).partition)
   }
 
   /** Replaces an unreadable generation record, so that a new sign-in can be valid. One store call. */
   async renewGeneration(homeAccountId: string, generation: string): Promise<void> {
-    const key = this.#names.account(homeAccountId).generation
-    await this.#store.write(key, encodeGeneration(key, generation, Date.now()), GENERATION_LIFETIME)
+    await this.#records.writeGeneration(this.#names.account(homeAccountId).generation, generation)
   }
 
   /**
@@ -129,13 +168,22 @@ export class PartitionRepository {
    * @throws {EvictionError}
    */
   async evict(homeAccountId: string): Promise<Eviction> {
+    return trace(
+      'msal-keyv:evict',
+      { key: this.keyOf(homeAccountId) },
+      () => this.#evict(homeAccountId),
+      ({ existed }) => ({ existed }),
+    )
+  }
+
+  async #evict(homeAccountId: string): Promise<Eviction> {
     try {
       await this.renewGeneration(homeAccountId, newGeneration())
     } catch (error) {
       throw evictionError(error, false)
     }
     try {
-      const existed = await this.#store.delete(this.#names.account(homeAccountId).partition)
+      const existed = await this.#records.delete(this.#names.account(homeAccountId).partition)
       return { homeAccountId, evictedAt: new Date(), existed }
     } catch (error) {
       throw evictionError(error, true)

@@ -29,6 +29,30 @@ export class KeyNames {
     return { partition: `mk1_{${digest}}_p`, generation: `mk1_{${digest}}_g` }
   }
 
+  /** The record of the application's own tokens for one tenant. */
+  app(tenantId: string): string {
+    return `mk1_{${this.#digest('app', tenantId.toLowerCase())}}_a`
+  }
+
+  /** @param hash of the incoming token, which itself goes nowhere */
+  assertion(hash: string): string {
+    return `mk1_{${this.#digest('assertion', hash)}}_o`
+  }
+
+  longRunningProcess(sessionKey: string): string {
+    return `mk1_{${this.#digest('long-running process', sessionKey)}}_l`
+  }
+
+  /** The link of a session (`sid`) or a person (`sub`) at an identity provider. */
+  session(kind: 'sid' | 'sub', issuer: string, value: string): string {
+    return `mk1_{${this.#digest(kind, JSON.stringify([issuer, value]))}}_s`
+  }
+
+  /** The mark of a logout token that was carried out. */
+  logoutToken(issuer: string, jti: string): string {
+    return `mk1_{${this.#digest('jti', JSON.stringify([issuer, jti]))}}_j`
+  }
+
   #digest(kind: string, identity: string): string {
     const { clientId, namespace, keySecret } = this.#options
     const hash = keySecret === undefined ? createHash('sha256') : createHmac('sha256', keySecret)

@@ -9,6 +9,7 @@ export interface KeyvLike {
   getRaw(key: string): Promise<unknown>
   getMany(keys: string[]): Promise<unknown>
   set(key: string, value: string, ttl: number): Promise<unknown>
+  setMany?(entries: { key: string; value: string; ttl: number }[]): Promise<unknown>
   delete(key: string): Promise<unknown>
   on(event: 'error', listener: (error: unknown) => void): unknown
 }
@@ -29,6 +30,7 @@ interface Call {
 // context of the call it belongs to, so this tells whose it is, under concurrency too.
 const calls = new AsyncLocalStorage<Call>()
 const listening = new WeakSet<KeyvLike>()
+const connections = new WeakMap<KeyvLike, Promise<unknown>>()
 
 function attributeError(error: unknown): void {
   const call = calls.getStore()
@@ -73,10 +75,8 @@ export class KeyvStore {
   }
 
   async #readAll(keys: readonly string[]): Promise<unknown> {
-    const adapter = (this.#keyv as { store?: Adapter }).store
+    const adapter = this.#adapter
     if (adapter === undefined || adapter instanceof Map || typeof adapter.getMany === 'function') {
-      // On a Redis Cluster, @keyv/redis 5 answers a batch read before the first connection with misses.
-      await adapter?.getClient?.()
       return this.#keyv.getMany([...keys])
     }
     // Keyv 5 reads one by one here and turns each failure into a miss, without an event.
@@ -93,11 +93,20 @@ export class KeyvStore {
    * @throws {StoreUnavailableError}
    */
   async write(key: string, value: string, ttl: number): Promise<void> {
-    const lifetime = Math.max(1, Math.ceil(ttl))
-    const { result, call } = await this.#call('write', () => this.#keyv.set(key, value, lifetime))
-    if (call.failed || result === false) {
-      throw new StoreUnavailableError('write', { timedOut: false, cause: call.error ?? 'set was refused' })
-    }
+    const lifetime = atLeastOne(ttl)
+    checkWritten(await this.#call('write', () => this.#keyv.set(key, value, lifetime)))
+  }
+
+  /**
+   * Writes in one round trip where the store can.
+   * @throws {StoreUnavailableError} when one of them failed; the others may have been written
+   */
+  async writeAll(entries: readonly { key: string; value: string; ttl: number }[]): Promise<void> {
+    const clamped = entries.map((entry) => ({ ...entry, ttl: atLeastOne(entry.ttl) }))
+    const run = () =>
+      this.#keyv.setMany?.(clamped) ??
+      Promise.all(clamped.map(({ key, value, ttl }) => this.#keyv.set(key, value, ttl)))
+    checkWritten(await this.#call('write', run))
   }
 
   /**
@@ -119,7 +128,7 @@ export class KeyvStore {
     const { promise: late, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => reject(new StoreUnavailableError(operation, { timedOut: true })), timeout)
     try {
-      const result = await Promise.race([calls.run(call, async () => run()), late])
+      const result = await Promise.race([calls.run(call, () => this.#connected().then(run)), late])
       return { result, call }
     } catch (error) {
       if (error instanceof StoreUnavailableError) throw error
@@ -128,5 +137,33 @@ export class KeyvStore {
       call.ended = true
       clearTimeout(timer)
     }
+  }
+
+  /**
+   * The first connection, shared by all who wait for it: @keyv/redis takes a client that is still connecting for
+   * a connected one, so that concurrent first calls fail, or are answered with misses on a Redis Cluster.
+   */
+  #connected(): Promise<unknown> {
+    const known = connections.get(this.#keyv)
+    if (known !== undefined) return known
+    const connection = Promise.resolve(this.#adapter?.getClient?.())
+    connections.set(this.#keyv, connection)
+    connection.catch(() => connections.delete(this.#keyv))
+    return connection
+  }
+
+  get #adapter(): Adapter | undefined {
+    return (this.#keyv as { store?: Adapter }).store
+  }
+}
+
+function atLeastOne(ttl: number): number {
+  return Math.max(1, Math.ceil(ttl))
+}
+
+/** Keyv and its adapters answer with a boolean, an array of them, or nothing. */
+function checkWritten({ result, call }: { result: unknown; call: Call }): void {
+  if (call.failed || [result].flat().includes(false)) {
+    throw new StoreUnavailableError('write', { timedOut: false, cause: call.error ?? 'it was refused' })
   }
 }

@@ -44,7 +44,7 @@ export function contract(store: ContractStore): void {
         here.calls()
 
         await entra.signIn(entra.client(plugin), user)
-        expect(here.calls()).toEqual(['getMany', 'set'])
+        expect(here.calls()).toEqual(['getMany', 'setMany'])
         const session = { homeAccountId: user.homeAccountId }
 
         const hit = await acquireSilently(bound(session.homeAccountId), user.homeAccountId)
@@ -55,7 +55,7 @@ export function contract(store: ContractStore): void {
           forceRefresh: true,
         })
         expect(refreshed.fromCache).toBe(false)
-        expect(here.calls()).toEqual(['getMany', 'getMany', 'set'])
+        expect(here.calls()).toEqual(['getMany', 'getMany', 'setMany'])
 
         await plugin.evictAccount(user.homeAccountId)
         expect(here.calls()).toEqual(['set', 'delete'])

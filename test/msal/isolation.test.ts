@@ -120,8 +120,8 @@ test('10,000 random operations of 50 users on one shared client: no foreign enti
 test('without a split by owner it is found out', async () => {
   const broken = await mutant(
     'msal/account-plugin.ts',
-    'splitByOwner(all).get(this.#homeAccountId) ?? emptyCache()',
-    'all',
+    'mergeCaches(splitByOwner(all).get(this.#homeAccountId) ?? emptyCache(), adopted)',
+    'mergeCaches(all, adopted)',
   )
   expect((await play(broken.KeyvCachePlugin, 500)).foreign.length).toBeGreaterThan(0)
 })

@@ -159,9 +159,12 @@ export class EntraStandIn implements INetworkModule {
     return code
   }
 
-  /** An access token as a client of ours would present it to us, for the on-behalf-of grant: a new chain. */
-  assertion(user: User): string {
-    return this.#accessToken(this.#begin(user), CLIENT_ID)
+  /**
+   * An access token as a client of ours would present it to us, for the on-behalf-of grant: a new chain.
+   * @param claims over its own; an undefined one is left out
+   */
+  assertion(user: User, claims: Record<string, unknown> = {}): string {
+    return this.#accessToken(this.#begin(user), CLIENT_ID, claims)
   }
 
   /** Holds back the answer to the next token request that matches. */
@@ -307,9 +310,10 @@ export class EntraStandIn implements INetworkModule {
     return { ...lifetime(answer), access_token: this.#remember(token, 'access_token') }
   }
 
-  #accessToken(chain: Chain, aud: string): string {
+  #accessToken(chain: Chain, aud: string, claims: Record<string, unknown> = {}): string {
     const { oid, sub, tid } = chain.user
-    const token = jwt({ aud, oid, sub, tid, idtyp: 'user' }, this.#sizes.access_token)
+    const iat = Math.floor(Date.now() / 1000)
+    const token = jwt({ aud, oid, sub, tid, idtyp: 'user', iat, ...claims }, this.#sizes.access_token)
     return this.#remember(token, 'access_token', chain)
   }
 

@@ -1,0 +1,52 @@
+import { ConfigurationError } from '../errors.ts'
+import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from './merge.ts'
+import { emptyCache, type SerializedCache } from './schema.ts'
+import { isUsers, NO_OWNER, splitByOwner } from './split.ts'
+import { type Commit, type Repositories, TokenRecordPlugin } from './token-record-plugin.ts'
+
+/** Shows MSAL the application's own tokens for one tenant, and stores nothing else there (P1). */
+export class AppPlugin extends TokenRecordPlugin {
+  readonly #tenantId: string
+
+  /** @param tenantId in lower case */
+  constructor(repositories: Repositories, key: string, tenantId: string) {
+    super(repositories, key)
+    this.#tenantId = tenantId
+  }
+
+  protected async commit({ snapshot, baseline, acquired }: Commit): Promise<SerializedCache> {
+    if (isOnBehalfOf(acquired)) return emptyCache()
+    const own = splitByOwner(acquired).get(NO_OWNER)
+    if (own === undefined) return acquired
+    this.#check(own)
+    const cache = withoutExpired(supersede(baseline ?? emptyCache(), own), Date.now())
+    if (Object.keys(cache.AccessToken).length > 0) {
+      await this.records.write({
+        key: this.key,
+        generation: undefined,
+        expiresAt: Math.min(snapshot.expiresAt, lastUseOf(cache)),
+        body: JSON.stringify(cache),
+      })
+    } else if (snapshot.record !== undefined) {
+      await this.records.delete(this.key)
+    }
+    return acquired
+  }
+
+  #check(own: SerializedCache): void {
+    if (isUsers(own)) {
+      throw new ConfigurationError(
+        'a client with forApp acquired tokens of a user that do not name the user, which are not stored: ' +
+          'sign in and refresh through a client of the account',
+      )
+    }
+    for (const { realm } of Object.values(own.AccessToken)) {
+      if (realm !== '' && realm.toLowerCase() !== this.#tenantId) {
+        throw new ConfigurationError(
+          `an application's token for ${realm} was acquired with forApp of ${this.#tenantId}, and is not stored: ` +
+            'the authority of the client or the request must name the tenant in the same way as forApp',
+        )
+      }
+    }
+  }
+}

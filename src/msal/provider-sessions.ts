@@ -1,0 +1,29 @@
+import type { ProviderSession } from '../sessions/links.ts'
+import type { SerializedCache } from './schema.ts'
+
+/**
+ * The provider's sessions that a cache has ID tokens of. `sid` is an optional claim with Entra ID; there the
+ * authorization response's `session_state` equals the later `sid`.
+ */
+export function providerSessions(cache: SerializedCache, sessionState?: string): ProviderSession[] {
+  return Object.values(cache.IdToken).flatMap(({ secret }) => {
+    const { iss, sid, sub } = claimsOf(secret)
+    const issuer = text(iss)
+    if (issuer === undefined) return []
+    return [{ issuer, sid: text(sid) ?? sessionState, subject: text(sub) }]
+  })
+}
+
+/** Unverified: the provider gave it to MSAL over TLS. */
+function claimsOf(jwt: string): Record<string, unknown> {
+  try {
+    const claims: unknown = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString())
+    return typeof claims === 'object' && claims !== null ? (claims as Record<string, unknown>) : {}
+  } catch {
+    return {}
+  }
+}
+
+function text(value: unknown): string | undefined {
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
