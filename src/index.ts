@@ -1,13 +1,32 @@
+export type { AuthorizationResponse } from './authorization-response.ts'
 export {
+  type AppTokenRequest,
+  type CodeRequest,
+  ConfidentialClients,
+  type SignOutRequest,
+  type SilentRequest,
+} from './clients.ts'
+export { type DiagnosticsEvents, TRACES, type Trace, type UnreadableRecordReason } from './diagnostics.ts'
+export {
+  AccountEvictedError,
+  AuthorizationResponseError,
   ConfigurationError,
   EvictionError,
+  LogoutCallbackError,
   MsalKeyvError,
   type MsalKeyvErrorCode,
   type StoreOperation,
   StoreUnavailableError,
 } from './errors.ts'
+export type { EvictedSession, LogoutOutcome } from './logout/outcome.ts'
+export { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from './logout/parse.ts'
+export { parsePostLogout } from './logout/post-logout.ts'
+export type { LogoutRequest } from './logout/request.ts'
+export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
+export { LogoutHandler } from './logout-handler.ts'
 export type { KeyvCachePluginOptions } from './options.ts'
 export type { AccountRef, HostSession } from './partitions/identity.ts'
 export type { Eviction } from './partitions/repository.ts'
 export { KeyvCachePlugin } from './plugin.ts'
+export { type EncryptionKey, generateEncryptionKey } from './store/encryption-keys.ts'
 export type { KeyvLike } from './store/keyv-store.ts'

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { AuthError, InteractionRequiredAuthError } from '@azure/msal-node'
 import type { Keyv } from 'keyv'
 import { type HostSession, MsalKeyvError } from '../../src/index.ts'
-import { createMsal, type PendingSignIn } from './msal.ts'
+import { beginSignIn, createMsal, type PendingSignIn, scopes } from './msal.ts'
 import { type Outcome, page } from './page.ts'
 import type { RunningProvider } from './provider.ts'
 import { readRecords } from './records.ts'
@@ -51,11 +51,11 @@ export async function startApp({ store, provider, port = 0 }: AppOptions): Promi
     backchannel_logout_uri: `${url}/logout-callback`,
     backchannel_logout_session_required: true,
   })
-  const msal = createMsal({ store, provider, clientId, clientSecret, redirectUri })
+  const msal = createMsal({ store, provider, clientId, clientSecret })
   const sessions = new Map<string, Session>()
 
   async function signIn(session: Session): Promise<Answer> {
-    const { authCodeUrl, pending } = await msal.beginSignIn()
+    const { authCodeUrl, pending } = await beginSignIn(msal, redirectUri)
     // Only in this demo: the provider's https name exists for MSAL alone.
     return { location: provider.browserUrl(authCodeUrl), session: { ...session, pending } }
   }
@@ -64,12 +64,11 @@ export async function startApp({ store, provider, port = 0 }: AppOptions): Promi
     const { pending } = session
     delete session.pending
     if (!pending) return { location: '/' }
-    const code = query.get('code')
-    if (!code) throw new AuthError(query.get('error') ?? 'no_code', query.get('error_description') ?? '')
-    const { session: account, result } = await msal.finishSignIn(pending, {
-      code,
-      state: query.get('state') ?? '',
-    })
+    // State, nonce and PKCE are checked against what is pending.
+    const { session: account, result } = await msal.acquireTokenByCode(
+      { scopes, redirectUri, ...pending },
+      query,
+    )
     const username = result.account?.username ?? ''
     return {
       location: '/',
@@ -78,8 +77,14 @@ export async function startApp({ store, provider, port = 0 }: AppOptions): Promi
   }
 
   async function token(account: HostSession, forceRefresh: boolean): Promise<Outcome> {
-    const { fromCache, accessToken, scopes, expiresOn } = await msal.acquireTokenSilent(account, forceRefresh)
-    return { kind: 'token', fromCache, fingerprint: fingerprint(accessToken), scopes, expiresAt: expiresOn }
+    const result = await msal.acquireTokenSilent(account, { scopes, forceRefresh })
+    return {
+      kind: 'token',
+      fromCache: result.fromCache,
+      fingerprint: fingerprint(result.accessToken),
+      scopes: result.scopes,
+      expiresAt: result.expiresOn,
+    }
   }
 
   async function evict(account: HostSession): Promise<Outcome> {

@@ -1,0 +1,165 @@
+import { ConfidentialClients } from './clients.ts'
+import { report, trace } from './diagnostics.ts'
+import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
+import type { LogoutTokenExpectations } from './logout/back-channel.ts'
+import { matchesIssuer } from './logout/issuer.ts'
+import { type EvictedSession, failed, type LogoutOutcome, succeeded } from './logout/outcome.ts'
+import {
+  type LogoutCallback,
+  type LogoutOptions,
+  parseCallback,
+  resolveLogoutOptions,
+} from './logout/parse.ts'
+import type { LogoutRequest } from './logout/request.ts'
+import { isValid } from './partitions/generation.ts'
+import { type AccountRef, type HostSession, type Subject, subjectOf } from './partitions/identity.ts'
+import { internalsOf, KeyvCachePlugin } from './plugin.ts'
+import { type Link, readLinks } from './sessions/links.ts'
+
+/** A session or person that a callback names, and where the store has the link. */
+interface Named {
+  readonly key: string
+  readonly sid: string | undefined
+  /** Whether the link's issuer is the callback's. */
+  isOf(issuer: string): boolean
+}
+
+/**
+ * The whole logout endpoint but its route: reads and verifies the provider's callback, evicts the accounts it means,
+ * and says what to answer. It needs no cookie. One per issuer.
+ *
+ * @example
+ * ```ts
+ * const logout = new LogoutHandler(msal, { issuer: 'https://login.microsoftonline.com/{tenantid}/v2.0' })
+ * app.all('/logout-callback', async (req, res) => {
+ *   const { status, headers, body } = await logout.handle(req)
+ *   res.status(status).set(headers).send(body)
+ * })
+ * ```
+ */
+export class LogoutHandler {
+  readonly #plugin: KeyvCachePlugin
+  readonly #expected: LogoutTokenExpectations
+
+  /** @throws {ConfigurationError} naming the option */
+  constructor(plugin: KeyvCachePlugin | ConfidentialClients, options: LogoutOptions) {
+    const cache = plugin instanceof ConfidentialClients ? plugin.plugin : plugin
+    if (!(cache instanceof KeyvCachePlugin)) {
+      throw new ConfigurationError('plugin must be a KeyvCachePlugin or a ConfidentialClients')
+    }
+    this.#plugin = cache
+    this.#expected = resolveLogoutOptions({ ...options, clientId: internalsOf(cache).clientId })
+  }
+
+  /**
+   * Reads and verifies a callback, and evicts nobody.
+   * @throws {LogoutCallbackError} when it is not valid, or could not be verified
+   * @throws {ConfigurationError} when the request's body was read before
+   */
+  parse(request: LogoutRequest): Promise<LogoutCallback> {
+    return parseCallback(request, this.#expected)
+  }
+
+  /**
+   * Carries a callback out. Four store calls on the front channel and five on the back channel where it means one
+   * account. Doing it twice does no harm.
+   *
+   * A back-channel logout evicts the refresh tokens too, which Back-Channel Logout 1.0 §2.7 would leave to those who
+   * were granted `offline_access`: MSAL always asks for that scope, and Microsoft's guidance is to remove the tokens.
+   * @param session who the host's own cookie says it is; it serves only where the callback names nobody
+   * @throws {ConfigurationError} when the request's body was read before, and nothing parsed is left of it
+   * @throws {TypeError} for a session that cannot be one
+   */
+  handle(request: LogoutRequest, session?: HostSession | AccountRef): Promise<LogoutOutcome> {
+    const subject = session === undefined ? undefined : subjectOf(session)
+    return trace(
+      'msal-keyv:logout',
+      {},
+      () => this.#handle(request, subject),
+      ({ status, result, evicted }) => ({ status, result, evicted: evicted.length }),
+    )
+  }
+
+  async #handle(request: LogoutRequest, session: Subject | undefined): Promise<LogoutOutcome> {
+    const evicted: EvictedSession[] = []
+    let callback: LogoutCallback | undefined
+    try {
+      callback = await this.parse(request)
+      const named = this.#named(callback)
+      if (named !== undefined) return await this.#endNamed(callback, named, evicted)
+      if (callback.kind === 'front-channel' && session !== undefined) {
+        return await this.#endOwn(callback, session, evicted)
+      }
+      return unknown(callback)
+    } catch (error) {
+      if (!(error instanceof MsalKeyvError) || error instanceof ConfigurationError) throw error
+      return failed(error, callback, evicted)
+    }
+  }
+
+  #named(callback: LogoutCallback): Named | undefined {
+    const { links } = internalsOf(this.#plugin).partitions
+    const expected = this.#expected.issuer
+    if (callback.kind === 'foreign-issuer') return undefined
+    const { sid, issuer = expected } = callback
+    const isOf = (other: string) => matchesIssuer(other, issuer)
+    if (sid !== undefined) return { key: links.sidKey(issuer, sid), sid, isOf }
+    if (callback.kind === 'front-channel' || callback.subject === undefined) return undefined
+    return { key: links.subjectKey(issuer, callback.subject), sid, isOf }
+  }
+
+  async #endNamed(
+    callback: LogoutCallback,
+    { key, sid, isOf }: Named,
+    evicted: EvictedSession[],
+  ): Promise<LogoutOutcome> {
+    const { records, names } = internalsOf(this.#plugin)
+    const token =
+      callback.kind === 'back-channel' ? names.logoutToken(callback.issuer, callback.jti) : undefined
+    const found = await records.readAll(token === undefined ? [key] : [key, token])
+    if (token !== undefined && found.has(token)) {
+      throw new LogoutCallbackError('the logout token was used before')
+    }
+    const now = Date.now()
+    const links = readLinks(found.get(key)).filter((link) => link.expiresAt > now && isOf(link.issuer))
+    for (const { homeAccountId, ...link } of links) {
+      if (await this.#isCurrent(homeAccountId, link)) {
+        await this.#plugin.evictAccount(homeAccountId)
+        evicted.push({ homeAccountId, ...(sid === undefined ? {} : { sid }) })
+      }
+    }
+    // Not before it is done: until then the provider may try again with the same token.
+    if (callback.kind === 'back-channel' && token !== undefined) {
+      const expiresAt = callback.expiresAt.getTime()
+      await records.write({ key: token, generation: undefined, expiresAt, body: '' })
+    }
+    if (evicted.length > 0) return succeeded('evicted', callback, evicted)
+    return links.length > 0 ? succeeded('stale-session', callback) : unknown(callback)
+  }
+
+  async #endOwn(
+    callback: LogoutCallback,
+    { homeAccountId, generation }: Subject,
+    evicted: EvictedSession[],
+  ): Promise<LogoutOutcome> {
+    if (generation !== undefined && !(await this.#isCurrent(homeAccountId, { generation }))) {
+      return succeeded('stale-session', callback)
+    }
+    await this.#plugin.evictAccount(homeAccountId)
+    evicted.push({ homeAccountId })
+    return succeeded('evicted', callback, evicted)
+  }
+
+  /** Whether a sign-in is the one of now: a late or replayed callback must not end the next. */
+  async #isCurrent(homeAccountId: string, { generation }: Pick<Link, 'generation'>): Promise<boolean> {
+    const { partition, current } = await internalsOf(this.#plugin).partitions.load(homeAccountId)
+    // Without a record there may still be a refresh in flight that would write one.
+    return partition === undefined ? isValid(generation, current) : partition.generation === generation
+  }
+}
+
+function unknown(callback: LogoutCallback): LogoutOutcome {
+  const channel = callback.kind === 'back-channel' ? callback.kind : 'front-channel'
+  report('msal-keyv:unknown-session', { channel })
+  return succeeded('unknown-session', callback)
+}
