@@ -150,8 +150,9 @@ export class ConfidentialClients {
     const { result } = await this.#silentCalls.call(
       key,
       async () => {
-        const plugin = new AccountPlugin(internalsOf(this.plugin).partitions, subject)
-        const client = await this.#client(plugin, request.authority)
+        const { partitions, withFailurePolicy } = internalsOf(this.plugin)
+        const plugin = new AccountPlugin(partitions, subject)
+        const client = await this.#client(withFailurePolicy(plugin), request.authority)
         const acquired = await client.acquireTokenSilent({ ...request, account: of })
         const found = acquired.account ?? describeAccount(client, subject.homeAccountId, acquired)
         return { result: { ...acquired, account: found }, generation: plugin.generation }

@@ -23,6 +23,8 @@ export interface DiagnosticsEvents {
   'msal-keyv:sign-in-without-link': { key: string; hint: string }
   /** A write of a call that began before an eviction. */
   'msal-keyv:refused-write': { key: string }
+  /** What a refresh acquired could not be stored, and was returned all the same (`onCommitFailure: 'report'`). */
+  'msal-keyv:commit-failed': { error: Error }
   /** Entities that belong to no account and were not stored. */
   'msal-keyv:dropped-entities': { count: number }
 }
@@ -40,6 +42,11 @@ export function report<Name extends keyof DiagnosticsEvents>(
 ): void {
   const events = channel(name)
   if (events.hasSubscribers) events.publish(event)
+}
+
+/** A record that opens, and whose body is none of its kind. */
+export function reportMalformed(key: string): void {
+  report('msal-keyv:unreadable-record', { key, reason: 'malformed' })
 }
 
 /**

@@ -32,6 +32,12 @@ export interface KeyvCachePluginOptions {
    */
   allowPlaintext?: boolean | undefined
   /**
+   * When the store fails while a refreshed token is being stored: `'throw'` (default) rejects MSAL's call, and
+   * `'report'` returns the token and publishes `msal-keyv:commit-failed`. Sign-ins, evictions, and the loads that a
+   * call is answered from always throw.
+   */
+  onCommitFailure?: 'throw' | 'report' | undefined
+  /**
    * Names the records by HMAC-SHA-256 instead of SHA-256, so that who reads the store cannot test whether it
    * holds a known account. At least 16 bytes, the same on every server; another secret finds no old record.
    */
@@ -48,6 +54,7 @@ export interface Settings {
   readonly keySecret: string | Uint8Array | undefined
   readonly encryptionKeys: SealingKeys | undefined
   readonly allowPlaintext: boolean
+  readonly onCommitFailure: 'throw' | 'report'
 }
 
 const OPTION_NAMES = new Set([
@@ -59,6 +66,7 @@ const OPTION_NAMES = new Set([
   'keySecret',
   'encryptionKeys',
   'allowPlaintext',
+  'onCommitFailure',
 ])
 
 /** @throws {ConfigurationError} naming the option */
@@ -69,6 +77,7 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
     if (!OPTION_NAMES.has(name)) throw new ConfigurationError(`${name} is not an option`)
   }
   const {
+    onCommitFailure = 'throw',
     store,
     clientId,
     namespace,
@@ -91,6 +100,9 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
       `storeTimeout must be milliseconds, more than 0 and at most ${LONGEST_TIMEOUT}`,
     )
   }
+  if (onCommitFailure !== 'throw' && onCommitFailure !== 'report') {
+    throw new ConfigurationError("onCommitFailure must be 'throw' or 'report'")
+  }
   if (typeof allowPlaintext !== 'boolean')
     throw new ConfigurationError('allowPlaintext must be true or false')
   if (allowPlaintext && encryptionKeys === undefined) {
@@ -105,6 +117,7 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
     keySecret: copyKeySecret(keySecret),
     encryptionKeys: resolveEncryptionKeys(encryptionKeys),
     allowPlaintext,
+    onCommitFailure,
   }
 }
 

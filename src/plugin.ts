@@ -6,6 +6,7 @@ import { AccountPlugin, ScopePlugin } from './msal/account-plugin.ts'
 import { AppPlugin } from './msal/app-plugin.ts'
 import { AssertionPlugin } from './msal/assertion-plugin.ts'
 import { LongRunningPlugin } from './msal/long-running-plugin.ts'
+import { ReportingPlugin } from './msal/reporting-plugin.ts'
 import { SignInPlugin } from './msal/sign-in-plugin.ts'
 import type { Repositories } from './msal/token-record-plugin.ts'
 import { type KeyvCachePluginOptions, resolveOptions } from './options.ts'
@@ -16,6 +17,7 @@ import type { Eviction } from './partitions/repository.ts'
 import { checkTenantId } from './partitions/tenant.ts'
 import { TokenRecordRepository } from './partitions/token-records.ts'
 import { LinkedPartitions } from './sessions/linked-partitions.ts'
+import { checkStore, type StoreCheck } from './store/check.ts'
 import { KeyNames } from './store/key-names.ts'
 import { KeyvStore } from './store/keyv-store.ts'
 import { Sealing } from './store/sealing.ts'
@@ -26,6 +28,8 @@ interface Internals {
   readonly names: KeyNames
   readonly records: Records
   readonly partitions: LinkedPartitions
+  /** Applies `onCommitFailure` to a plugin that refreshes. */
+  withFailurePolicy(plugin: ICachePlugin): ICachePlugin
 }
 
 export let internalsOf: (plugin: KeyvCachePlugin) => Internals
@@ -61,15 +65,25 @@ export class KeyvCachePlugin implements ICachePlugin {
   readonly #partitions: LinkedPartitions
   readonly #repositories: Repositories
   readonly #signIn: SignInPlugin
-  readonly #scopes = new AsyncLocalStorage<ScopePlugin>()
+  readonly #check: () => Promise<StoreCheck>
+  readonly #scopes = new AsyncLocalStorage<ICachePlugin>()
 
   /** @throws {ConfigurationError} naming the option */
   constructor(options: KeyvCachePluginOptions) {
     const settings = resolveOptions(options)
-    const records = new Records(new KeyvStore(settings.store, settings.storeTimeout), new Sealing(settings))
+    const store = new KeyvStore(settings.store, settings.storeTimeout)
+    const records = new Records(store, new Sealing(settings))
     const names = new KeyNames(settings)
     const partitions = new LinkedPartitions(records, names, settings.ttl)
-    this.#internals = { clientId: settings.clientId, names, records, partitions }
+    this.#internals = {
+      clientId: settings.clientId,
+      names,
+      records,
+      partitions,
+      withFailurePolicy: (plugin) =>
+        settings.onCommitFailure === 'report' ? new ReportingPlugin(plugin) : plugin,
+    }
+    this.#check = () => checkStore(store, settings.store)
     this.#names = names
     this.#partitions = partitions
     this.#repositories = { partitions, records: new TokenRecordRepository(records, names, settings.ttl) }
@@ -82,7 +96,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a home account id that cannot be one
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
-    return new AccountPlugin(this.#partitions, subjectOf(account))
+    return this.#internals.withFailurePolicy(new AccountPlugin(this.#partitions, subjectOf(account)))
   }
 
   /**
@@ -96,7 +110,9 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   forApp(tenantId: string): ICachePlugin {
     const tenant = checkTenantId(tenantId)
-    return new AppPlugin(this.#repositories, this.#names.app(tenant), tenant)
+    return this.#internals.withFailurePolicy(
+      new AppPlugin(this.#repositories, this.#names.app(tenant), tenant),
+    )
   }
 
   /**
@@ -110,7 +126,9 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   forAssertion(assertion: string): ICachePlugin {
     const read = readAssertion(assertion)
-    return new AssertionPlugin(this.#repositories, this.#names.assertion(read.hash), read)
+    return this.#internals.withFailurePolicy(
+      new AssertionPlugin(this.#repositories, this.#names.assertion(read.hash), read),
+    )
   }
 
   /**
@@ -126,10 +144,12 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   forLongRunningProcess(sessionKey: string, assertion?: string): ICachePlugin {
     const key = this.#names.longRunningProcess(checkSessionKey(sessionKey))
-    return new LongRunningPlugin(
-      this.#repositories,
-      key,
-      assertion === undefined ? undefined : readAssertion(assertion),
+    return this.#internals.withFailurePolicy(
+      new LongRunningPlugin(
+        this.#repositories,
+        key,
+        assertion === undefined ? undefined : readAssertion(assertion),
+      ),
     )
   }
 
@@ -144,7 +164,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   async runAs<Result>(account: HostSession | AccountRef, fn: () => Promise<Result>): Promise<Result> {
     const scope = new ScopePlugin(this.#partitions, subjectOf(account))
-    return this.#scopes.run(scope, async () => {
+    const plugin = this.#internals.withFailurePolicy(scope)
+    return this.#scopes.run(plugin, async () => {
       try {
         const result: unknown = fn()
         if (typeof (result as { then?: unknown } | undefined)?.then !== 'function') {
@@ -207,6 +228,15 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
     return this.#partitions.evict(checkHomeAccountId(homeAccountId))
+  }
+
+  /**
+   * For readiness probes, and for a newcomer's first error message: writes, reads back and deletes a record, and tells
+   * what is wrong with the store's configuration as far as it can be seen. It takes about 20 ms longer than the store.
+   * @throws {StoreUnavailableError}
+   */
+  checkStore(): Promise<StoreCheck> {
+    return this.#check()
   }
 
   /** MSAL's call. */

@@ -53,7 +53,11 @@ export function failed(
   const description = isBadRequest ? error.message : 'the logout could not be carried out: try again'
   return {
     status,
-    headers: { ...HEADERS, 'content-type': 'application/json' },
+    headers: {
+      ...HEADERS,
+      'content-type': 'application/json',
+      ...(status === 405 ? { allow: 'GET, POST' } : {}),
+    },
     body: JSON.stringify({ error: 'invalid_request', error_description: description }),
     result: 'failed',
     evicted,

@@ -1,0 +1,334 @@
+import Keyv from 'keyv'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
+import {
+  ConfidentialClients,
+  ConfigurationError,
+  type HostSession,
+  KeyvCachePlugin,
+  LogoutCallbackError,
+  LogoutHandler,
+  type LogoutOptions,
+} from '../src/index.ts'
+import { claims, post, type SigningKey, sign, signingKey } from './logout/provider.ts'
+import { CLIENT_ID, EntraStandIn, SCOPES, TENANT_ID, type User } from './support/entra.ts'
+import { mutant } from './support/mutant.ts'
+import { observe } from './support/observed-store.ts'
+
+const TEMPLATE = 'https://login.microsoftonline.com/{tenantid}/v2.0'
+const ISSUER = TEMPLATE.replace('{tenantid}', TENANT_ID)
+const OTHER_TENANT = '11111111-2222-4333-8444-555555555555'
+const redirectUri = 'https://app.example/callback'
+
+let key: SigningKey
+beforeAll(async () => {
+  key = await signingKey('key-1')
+})
+
+function host(options: Partial<LogoutOptions> = {}, entra = new EntraStandIn({ size: 'small' })) {
+  const store = observe(new Keyv())
+  const msal = new ConfidentialClients(entra.configuration(), { store: store.keyv })
+  const jwks = { keys: [key.jwk] }
+  const logout = new LogoutHandler(msal, { issuer: TEMPLATE, jwks, ...options })
+  const signIn = async (user: User, sessionState?: string): Promise<HostSession> => {
+    const request = { scopes: SCOPES, redirectUri, state: 's' }
+    const response = { code: entra.code(user), state: 's', session_state: sessionState }
+    return (await msal.acquireTokenByCode(request, response)).session
+  }
+  const frontChannel = (query: Record<string, string>, session?: HostSession | string) =>
+    logout.handle({ method: 'GET', url: `/logout?${new URLSearchParams(query)}` }, session)
+  let tokens = 0
+  const token = (changes: Record<string, unknown>) => {
+    const now = Math.floor(Date.now() / 1000)
+    const own = { iss: ISSUER, aud: CLIENT_ID, jti: `token-${++tokens}`, iat: now, exp: now + 120 }
+    return sign(key, claims({ sid: undefined, sub: undefined, ...own, ...changes }))
+  }
+  const backChannel = async (changes: Record<string, unknown>) =>
+    logout.handle(post({ logout_token: await token(changes) }))
+  return { entra, store, msal, logout, signIn, frontChannel, backChannel, token, user: () => entra.user() }
+}
+
+const OK = { status: 200, headers: { 'cache-control': 'no-store' } }
+
+describe('a front-channel callback', () => {
+  test('with sid alone, as Entra ID sends it, evicts that account without any cookie; others stay', async () => {
+    const { msal, frontChannel, signIn, entra } = host()
+    const [alice, bob] = [entra.user({ sid: 'session-a' }), entra.user({ sid: 'session-b' })]
+    const session = await signIn(alice)
+    await signIn(bob)
+    const outcome = await frontChannel({ sid: 'session-a' })
+    expect(outcome).toEqual({
+      ...OK,
+      result: 'evicted',
+      evicted: [{ homeAccountId: alice.homeAccountId, sid: 'session-a' }],
+      callback: { kind: 'front-channel', sid: 'session-a' },
+    })
+    await expect(msal.acquireTokenSilent(session, { scopes: SCOPES })).rejects.toMatchObject({
+      errorCode: 'no_tokens_found',
+    })
+    expect(await msal.plugin.isSignedIn(bob)).toBe(true)
+    expect(await frontChannel({ sid: 'session-a' })).toMatchObject({
+      ...OK,
+      result: 'stale-session',
+      evicted: [],
+    })
+  })
+
+  test('with the issuer too finds it under that issuer only', async () => {
+    const { msal, frontChannel, signIn, entra } = host()
+    const user = entra.user({ sid: 'shared' })
+    const other = entra.user({ sid: 'shared', utid: OTHER_TENANT })
+    await signIn(user)
+    await signIn(other)
+    expect(await frontChannel({ sid: 'shared', iss: ISSUER })).toMatchObject({
+      evicted: [{ homeAccountId: user.homeAccountId }],
+    })
+    expect(await msal.plugin.isSignedIn(other)).toBe(true)
+  })
+
+  test('of another issuer is answered and ignored', async () => {
+    const { msal, frontChannel, signIn, entra } = host()
+    const user = entra.user({ sid: 'session' })
+    const session = await signIn(user)
+    const foreign = await frontChannel({ sid: 'session', iss: 'https://evil.example' }, session)
+    expect(foreign).toMatchObject({ ...OK, result: 'unknown-session' })
+    expect(await msal.plugin.isSignedIn(user)).toBe(true)
+  })
+
+  test('two issuers with one sid never mix, also where the callback names none', async () => {
+    const { store, frontChannel, signIn, entra, msal } = host({ issuer: ISSUER })
+    const elsewhere = entra.user({ sid: 'shared', utid: OTHER_TENANT })
+    await signIn(elsewhere)
+    expect(await frontChannel({ sid: 'shared' })).toMatchObject({ ...OK, result: 'unknown-session' })
+    expect(await msal.plugin.isSignedIn(elsewhere)).toBe(true)
+    expect(store.calls()).toContain('getMany')
+  })
+
+  test('finds by session_state where the ID token had no sid, through both ways of signing in', async () => {
+    const { msal, frontChannel, signIn, entra } = host()
+    const [one, two] = [entra.user({ sid: null }), entra.user({ sid: null })]
+    await signIn(one, 'state-1')
+    expect(await frontChannel({ sid: 'state-1' })).toMatchObject({ result: 'evicted' })
+
+    const result = await entra.signIn(entra.client(msal.plugin), two)
+    await msal.plugin.openSession(result, { sessionState: 'state-2' })
+    expect(await frontChannel({ sid: 'state-2' })).toMatchObject({
+      evicted: [{ homeAccountId: two.homeAccountId }],
+    })
+    expect(await msal.plugin.isSignedIn(two)).toBe(false)
+  })
+
+  test('finds every session of an account, also those before its last sign-in, after refreshes', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    const { msal, frontChannel, signIn, entra } = host()
+    const user = entra.user({ sid: 'laptop' })
+    await signIn(user)
+    await signIn({ ...user, sid: 'phone' })
+    const days = 24 * 60 * 60 * 1000
+    for (let week = 0; week < 3; week++) {
+      vi.setSystemTime(Date.now() + 7 * days)
+      await msal.acquireTokenSilent(user.homeAccountId, { scopes: SCOPES, forceRefresh: true })
+    }
+    expect(await frontChannel({ sid: 'laptop' })).toMatchObject({ result: 'evicted' })
+    vi.useRealTimers()
+  })
+
+  test('that names nobody takes the host’s own session, and only then', async () => {
+    const { msal, frontChannel, signIn, entra } = host()
+    const [alice, bob] = [entra.user({ sid: 'session-a' }), entra.user({ sid: 'session-b' })]
+    const session = await signIn(alice)
+    await signIn(bob)
+    expect(await frontChannel({ sid: 'session-b' }, session)).toMatchObject({
+      evicted: [{ homeAccountId: bob.homeAccountId }],
+    })
+    expect(await msal.plugin.isSignedIn(alice)).toBe(true)
+    expect(await frontChannel({ sid: 'unknown' }, session)).toMatchObject({ result: 'unknown-session' })
+    expect(await msal.plugin.isSignedIn(alice)).toBe(true)
+    expect(await frontChannel({})).toMatchObject({ ...OK, result: 'unknown-session' })
+    expect(await frontChannel({}, session)).toMatchObject({
+      ...OK,
+      result: 'evicted',
+      evicted: [{ homeAccountId: alice.homeAccountId }],
+    })
+    await signIn(alice)
+    expect(await frontChannel({}, session)).toMatchObject({ ...OK, result: 'stale-session' })
+    expect(await msal.plugin.isSignedIn(alice)).toBe(true)
+  })
+
+  test('costs four store calls; of an unknown session, one', async () => {
+    const { store, frontChannel, signIn, entra } = host()
+    await signIn(entra.user({ sid: 'session' }))
+    store.calls()
+    await frontChannel({ sid: 'session' })
+    expect(store.calls()).toEqual(['getMany', 'getMany', 'set', 'delete'])
+    await frontChannel({ sid: 'unknown' })
+    expect(store.calls()).toEqual(['getMany'])
+  })
+})
+
+describe('a back-channel callback', () => {
+  test('with sid evicts that session’s account', async () => {
+    const { msal, backChannel, signIn, entra } = host()
+    const [alice, bob] = [entra.user({ sid: 'session-a' }), entra.user({ sid: 'session-b' })]
+    await signIn(alice)
+    await signIn(bob)
+    expect(await backChannel({ sid: 'session-a' })).toMatchObject({
+      ...OK,
+      result: 'evicted',
+      evicted: [{ homeAccountId: alice.homeAccountId, sid: 'session-a' }],
+      callback: { kind: 'back-channel', issuer: ISSUER },
+    })
+    expect(await msal.plugin.isSignedIn(alice)).toBe(false)
+    expect(await msal.plugin.isSignedIn(bob)).toBe(true)
+  })
+
+  test('with sub alone evicts every account of that person: B2C’s user flows make several', async () => {
+    const entra = new EntraStandIn({ flavour: 'b2c', size: 'small' })
+    const issuer = entra.issuerFor(TENANT_ID)
+    const { msal, backChannel, signIn } = host({ issuer }, entra)
+    const flows = ['b2c_1_signin', 'b2c_1_edit'].map((flow) =>
+      entra.user({ uid: `guid-${flow}`, sub: 'the person', sid: null }),
+    )
+    const somebodyElse = entra.user({ sub: 'somebody else', sid: null })
+    for (const user of [...flows, somebodyElse]) await signIn(user)
+    const outcome = await backChannel({ iss: issuer, sub: 'the person' })
+    expect(outcome.evicted.map(({ homeAccountId }) => homeAccountId).sort()).toEqual(
+      flows.map(({ homeAccountId }) => homeAccountId).sort(),
+    )
+    expect(await msal.plugin.isSignedIn(somebodyElse)).toBe(true)
+  })
+
+  test('is refused the second time, and a delayed one of an earlier session ends no later one', async () => {
+    const { msal, logout, signIn, entra, token } = host()
+    const user = entra.user({ sid: 'session' })
+    await signIn(user)
+    const first = await token({ sid: 'session' })
+    const delayed = await token({ sid: 'session' })
+    expect(await logout.handle(post({ logout_token: first }))).toMatchObject({ ...OK, result: 'evicted' })
+    const again = await signIn({ ...user, sid: 'the next session' })
+
+    expect(await logout.handle(post({ logout_token: first }))).toMatchObject({
+      status: 400,
+      body: expect.stringContaining('invalid_request'),
+      result: 'failed',
+      error: expect.any(LogoutCallbackError),
+    })
+    expect(await logout.handle(post({ logout_token: delayed }))).toMatchObject({
+      ...OK,
+      result: 'stale-session',
+    })
+    expect(await msal.plugin.isSignedIn(again)).toBe(true)
+  })
+
+  test('costs five store calls', async () => {
+    const { store, backChannel, signIn, entra } = host()
+    await signIn(entra.user({ sid: 'session' }))
+    store.calls()
+    await backChannel({ sid: 'session' })
+    expect(store.calls()).toEqual(['getMany', 'getMany', 'set', 'delete', 'set'])
+  })
+
+  test('a bad one is answered 400 with an OAuth error, exactly', async () => {
+    const { backChannel } = host()
+    const outcome = await backChannel({ sid: 'session', aud: 'another' })
+    expect(outcome).toMatchObject({
+      status: 400,
+      headers: { 'cache-control': 'no-store', 'content-type': 'application/json' },
+      result: 'failed',
+    })
+    expect(JSON.parse(outcome.body ?? '')).toEqual({
+      error: 'invalid_request',
+      error_description: expect.any(String),
+    })
+  })
+})
+
+describe('when the store fails', () => {
+  test.each(['getMany', 'set', 'delete'] as const)(
+    'in %s: 400 on the back channel, 503 on the front channel, and both can be repeated',
+    async (call) => {
+      const { store, msal, frontChannel, logout, signIn, entra, token } = host()
+      const user = entra.user({ sid: 'session' })
+      const down = () =>
+        store.before(call, () => {
+          throw new Error('down')
+        })
+      await signIn(user)
+      const logoutToken = await token({ sid: 'session' })
+      down()
+      const back = await logout.handle(post({ logout_token: logoutToken }))
+      expect(back).toMatchObject({ status: 400, result: 'failed', error: { code: expect.any(String) } })
+      down()
+      expect(await frontChannel({ sid: 'session' })).toMatchObject(
+        // A deletion that failed was fenced by the first callback: there is nothing left to end.
+        call === 'delete'
+          ? { status: 200 }
+          : { status: 503, error: { code: expect.stringMatching(/STORE|EVICTION/) } },
+      )
+      await logout.handle(post({ logout_token: logoutToken }))
+      expect(await msal.plugin.isSignedIn(user)).toBe(false)
+    },
+  )
+})
+
+test('the outcome fits a web Response and an Express-like one', async () => {
+  const { backChannel } = host()
+  const outcome = await backChannel({ sid: 'unknown' })
+  const response = new Response(outcome.body, outcome)
+  expect(response.status).toBe(200)
+  expect(response.headers.get('cache-control')).toBe('no-store')
+})
+
+test('another method is answered 405 with what is allowed', async () => {
+  const { logout } = host()
+  expect(await logout.handle({ method: 'PUT', url: '/logout' })).toMatchObject({
+    status: 405,
+    headers: { allow: 'GET, POST' },
+  })
+})
+
+test.each([
+  ['plugin', {}, { issuer: ISSUER }],
+  ['issuer', undefined, {}],
+  ['algorithms', undefined, { issuer: ISSUER, algorithms: ['none'] }],
+  ['jwk', undefined, { issuer: ISSUER, jwk: {} }],
+] as [string, unknown, unknown][])('%s is named when it is wrong', (name, plugin, options) => {
+  const good = new KeyvCachePlugin({ store: new Keyv(), clientId: CLIENT_ID })
+  const make = () => new LogoutHandler((plugin ?? good) as never, options as never)
+  expect(make).toThrow(ConfigurationError)
+  expect(make).toThrow(name)
+})
+
+describe('broken on purpose', () => {
+  async function lateCallbackEndsTheNext(library: typeof import('../src/index.ts')): Promise<boolean> {
+    const entra = new EntraStandIn({ size: 'small' })
+    const plugin = new library.KeyvCachePlugin({ store: new Keyv(), clientId: CLIENT_ID })
+    const logout = new library.LogoutHandler(plugin, { issuer: TEMPLATE })
+    const user = entra.user({ sid: 'session' })
+    await entra.signIn(entra.client(plugin), user)
+    await plugin.evictAccount(user.homeAccountId)
+    await entra.signIn(entra.client(plugin), { ...user, sid: 'the next' })
+    await logout.handle({ method: 'GET', url: '/?sid=session' })
+    return !(await plugin.isSignedIn(user))
+  }
+
+  test('without the check of the generation, a late callback ends the next sign-in', async () => {
+    const good = await import('../src/index.ts')
+    expect(await lateCallbackEndsTheNext(good)).toBe(false)
+    const broken = await mutant(
+      'logout-handler.ts',
+      'if (await this.#isCurrent(homeAccountId, link))',
+      'if (link)',
+    )
+    expect(await lateCallbackEndsTheNext(broken)).toBe(true)
+  })
+
+  test('without the check of the issuer, two issuers mix', async () => {
+    const broken = await mutant('logout-handler.ts', ' && isOf(link.issuer)', '')
+    const entra = new EntraStandIn({ size: 'small' })
+    const plugin = new broken.KeyvCachePlugin({ store: new Keyv(), clientId: CLIENT_ID })
+    const logout = new broken.LogoutHandler(plugin, { issuer: ISSUER })
+    const elsewhere = entra.user({ sid: 'shared', utid: OTHER_TENANT })
+    await entra.signIn(entra.client(plugin), elsewhere)
+    expect(await logout.handle({ method: 'GET', url: '/?sid=shared' })).toMatchObject({ result: 'evicted' })
+  })
+})
