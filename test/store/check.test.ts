@@ -33,8 +33,8 @@ describe('checkStore', () => {
   })
 
   test.each([
-    ['loses what is written', 'set', async () => true],
-    ['keeps what is deleted', 'delete', async () => true],
+    ['loses what is written', 'set', async (): Promise<boolean> => true],
+    ['keeps what is deleted', 'delete', async (): Promise<boolean> => true],
   ] as const)('refuses a store that %s', async (_, method, broken) => {
     const keyv = new Keyv()
     Object.assign(keyv, { [method]: broken })

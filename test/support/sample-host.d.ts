@@ -1,0 +1,61 @@
+/**
+ * What the samples in README.md and docs take for granted: an Express-like host and the constants of its sign-in.
+ * test/docs.test.ts makes each constant a global of the samples, and of nothing else.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { AccountInfo, AuthorizationCodeRequest, Configuration } from '@azure/msal-node'
+import type { Keyv } from 'keyv'
+import type { ConfidentialClients, HostSession, KeyvCachePlugin, LogoutHandler } from '../../src/index.ts'
+
+/** As express-session keeps it; a handler that needs it has checked that the user is signed in. */
+interface AppSession {
+  account: HostSession
+  pending: { state: string; nonce: string; codeVerifier: string }
+  destroy(done: (error?: unknown) => void): void
+}
+
+interface AppRequest extends IncomingMessage {
+  readonly method: string
+  readonly url: string
+  readonly path: string
+  readonly query: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: unknown
+  readonly session: AppSession
+}
+
+interface AppResponse extends ServerResponse {
+  status(code: number): this
+  set(headers: Readonly<Record<string, string>>): this
+  send(body?: string): this
+  json(body: unknown): this
+  redirect(url: string): void
+}
+
+type Handler = (req: AppRequest, res: AppResponse, next: (error?: unknown) => void) => unknown
+type Route = (path: string, ...handlers: Handler[]) => void
+
+export const app: { get: Route; post: Route; all: Route; use(...handlers: Handler[]): void }
+export const req: AppRequest
+export const res: AppResponse
+
+export const configuration: Configuration
+export const auth: Configuration['auth']
+export const clientId: string
+export const issuer: string
+export const redirectUri: string
+export const postLogoutRedirectUri: string
+export const scopes: string[]
+export const tenantId: string
+export const state: string
+export const request: AuthorizationCodeRequest
+
+export const store: Keyv
+export const plugin: KeyvCachePlugin
+export const msal: ConfidentialClients
+export const logout: LogoutHandler
+export const session: HostSession
+export const account: AccountInfo
+export const homeAccountId: string
+
+/** OpenTelemetry's, as far as the samples use it. */
+export const tracer: { startSpan(name: string): { recordException(error: Error): void; end(): void } }
