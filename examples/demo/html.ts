@@ -80,6 +80,8 @@ dd { margin: 0; min-width: 0; overflow-wrap: anywhere }
 .scroll { overflow-x: auto }
 table { width: 100%; min-width: 52rem; border-collapse: collapse; font-size: .92rem }
 th { text-align: left; font-weight: 500; color: var(--quiet) }
+th strong { color: var(--text) }
+tbody + tbody th { padding-top: 1.25rem }
 th, td { padding: .6rem 1rem .6rem 0; border-bottom: 1px solid var(--line); vertical-align: top }
 tr:last-child td { border-bottom: 0 }
 .nowrap { white-space: nowrap }

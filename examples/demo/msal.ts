@@ -1,5 +1,5 @@
 import { CryptoProvider, ProtocolMode } from '@azure/msal-node'
-import { ConfidentialClients, type KeyvLike } from '../../src/index.ts'
+import { ConfidentialClients, type KeyvLike, LogoutHandler } from '../../src/index.ts'
 import type { RunningProvider } from './provider.ts'
 
 export const scopes = ['notes.read']
@@ -25,6 +25,14 @@ export function createMsal({ store, provider, clientId, clientSecret }: MsalOpti
     },
     { store },
   )
+}
+
+/** What answers the provider when the user has signed out, in this app or in any other. */
+export function createLogout(msal: ConfidentialClients, provider: RunningProvider): LogoutHandler {
+  return new LogoutHandler(msal, {
+    issuer: provider.issuer,
+    jwks: provider.jwksUri, // only in this demo: elsewhere the issuer's discovery document has it
+  })
 }
 
 /** What the app remembers between sending the user to the provider and the user's return. */

@@ -1,5 +1,5 @@
 import { document, type Html, html } from './html.ts'
-import type { PartitionView, RecordView } from './records.ts'
+import type { PartitionView, RecordKind, RecordView } from './records.ts'
 
 /** What the last button did. */
 export type Outcome =
@@ -11,30 +11,40 @@ export type Outcome =
       scopes: readonly string[]
       expiresAt: Date | null
     }
+  | { kind: 'signed-out' }
   | { kind: 'evicted'; at: Date; existed: boolean }
   | { kind: 'failed'; signInAgain: boolean; code: string; message: string }
 
 export interface PageView {
+  /** The app's client id. */
+  readonly app: string
   readonly user: { username: string; generation: string; isSignedIn: boolean } | undefined
   readonly outcome: Outcome | undefined
   readonly records: readonly RecordView[]
 }
 
-export function page({ user, outcome, records }: PageView): string {
+export function page({ app, user, outcome, records }: PageView): string {
+  const accounts = records.filter(({ kind }) => kind === 'partition')
+  const others = records.filter(({ kind }) => kind !== 'partition')
   return document(
-    'msal-keyv demo',
+    `msal-keyv: ${app}`,
     html`
 <header>
-  <h1>msal-keyv demo</h1>
+  <h1>msal-keyv demo <span class="quiet">${app}</span></h1>
   <p class="quiet">MSAL Node’s tokens in a Keyv store: one record per account, and an eviction that holds.</p>
 </header>
 <main>
   <section class="card" id="user">${user ? signedIn(user) : signedOut}</section>
   ${outcome && html`<section class="card" id="outcome" role="status">${describe(outcome)}</section>`}
   <section class="card" id="store">
-    <h2>What the store holds</h2>
-    ${records.length > 0 ? table(records) : html`<p class="quiet">Nothing: no account has signed in.</p>`}
+    <h2>Accounts in the store</h2>
+    ${accounts.length > 0 ? accountTable(accounts) : html`<p class="quiet">None: nobody’s tokens are here.</p>`}
   </section>
+  ${
+    others.length > 0
+      ? html`<section class="card" id="others"><h2>Beside them, without a token</h2>${otherTable(others)}</section>`
+      : undefined
+  }
 </main>`,
   )
 }
@@ -52,6 +62,7 @@ function signedIn({ username, generation, isSignedIn }: NonNullable<PageView['us
   <div class="actions">
     ${button('/token', 'Get a token silently', isSignedIn ? 'primary' : '')}
     ${button('/refresh', 'Refresh')}
+    ${button('/signout', 'Sign out')}
     ${button('/evict', 'Evict this account', 'danger')}
     <a class="button ${isSignedIn ? '' : 'primary'}" href="/signin">Sign in ${isSignedIn ? 'as another user' : 'again'}</a>
   </div>`
@@ -73,6 +84,9 @@ function describe(outcome: Outcome): Html {
           <dt>Scopes</dt><dd><code>${outcome.scopes.join(' ')}</code></dd>
           <dt>Expires</dt><dd>${outcome.expiresAt ? inTime(outcome.expiresAt) : 'unknown'}</dd>
         </dl>`
+    case 'signed-out':
+      return html`<h2 class="good">Signed out</h2>
+        <p>The tokens are gone. Whoever signs out at the provider too is signed out of every app: it tells them all.</p>`
     case 'evicted':
       return html`<h2 class="good">Evicted</h2>
         <p>${outcome.existed ? 'The tokens are gone' : 'There was nothing left to delete'}, as of
@@ -84,21 +98,53 @@ function describe(outcome: Outcome): Html {
   }
 }
 
-function table(records: readonly RecordView[]): Html {
+function accountTable(records: readonly RecordView[]): Html {
   return html`<div class="scroll"><table>
-    <thead><tr><th>Key</th><th>Size</th><th>Generation</th><th>Expires</th><th>Holds</th></tr></thead>
-    <tbody>${records.map(row)}</tbody>
+    <thead><tr><th>Holds</th><th>Generation</th><th>Size</th><th>Expires</th><th>Key</th></tr></thead>
+    <tbody>${records.map(accountRow)}</tbody>
   </table></div>`
 }
 
-function row({ key, bytes, generation, expiresAt, partition }: RecordView): Html {
+function accountRow({ key, bytes, generations, expiresAt, partition }: RecordView): Html {
   return html`<tr>
-    <td><code>${key}</code></td>
+    <td>${partition && tokens(partition)}</td>
+    <td><code>${generations[0]}</code></td>
     <td class="nowrap">${bytes.toLocaleString('en')} bytes</td>
-    <td><code>${generation}</code></td>
     <td class="nowrap">${inTime(expiresAt)}</td>
-    <td>${partition ? tokens(partition) : html`<span class="quiet">an evicted account’s new generation: older records count for nothing</span>`}</td>
+    <td><code>${key}</code></td>
   </tr>`
+}
+
+const meanings: Record<RecordKind, string> = {
+  partition: 'an account’s tokens',
+  'session link': 'a session or a person at the provider, and whose sign-in ends with it',
+  generation: 'of an evicted account: records of any other generation count for nothing',
+  'logout token': 'has been carried out, and will not be a second time',
+  other: 'of no kind that this page knows',
+}
+
+function otherTable(records: readonly RecordView[]): Html {
+  const kinds = Object.entries(meanings).map(([kind, meaning]) => {
+    const ofKind = records.filter((record) => record.kind === kind)
+    return ofKind.length > 0 ? otherRows(kind, meaning, ofKind) : html``
+  })
+  return html`<div class="scroll"><table>
+    <thead><tr><th>Generation</th><th>Expires</th><th>Key</th></tr></thead>
+    ${kinds}
+  </table></div>`
+}
+
+function otherRows(kind: string, meaning: string, records: readonly RecordView[]): Html {
+  return html`<tbody>
+    <tr><th colspan="3" scope="rowgroup"><strong>${kind}</strong> ${meaning}</th></tr>
+    ${records.map(
+      ({ key, expiresAt, generations }) => html`<tr>
+        <td>${generations.map((generation) => html`<code>${generation}</code> `)}</td>
+        <td class="nowrap">${inTime(expiresAt)}</td>
+        <td><code>${key}</code></td>
+      </tr>`,
+    )}
+  </tbody>`
 }
 
 function tokens({ usernames, accessTokens, hasRefreshToken }: PartitionView): Html {

@@ -7,6 +7,7 @@ import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@az
 import { exportJWK, generateKeyPair } from 'jose'
 import Provider, { type ClientMetadata, type Configuration } from 'oidc-provider'
 import { loginPage } from './login-page.ts'
+import { logoutPage } from './logout-page.ts'
 import { memoryAdapter } from './provider-memory.ts'
 
 export interface ProviderOptions {
@@ -21,6 +22,8 @@ export interface RunningProvider {
   readonly issuer: string
   /** For browsers: where the provider really listens. */
   readonly origin: string
+  /** The keys that it signs with. */
+  readonly jwksUri: URL
   /** MSAL's `system.networkClient`: takes requests for the issuer to the origin. */
   readonly networkClient: INetworkModule
   /** The same URL (of the authorization or logout endpoint) where a browser finds it. */
@@ -58,6 +61,7 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Runn
   return {
     issuer,
     origin,
+    jwksUri: new URL('/jwks', origin),
     networkClient: forwardingNetworkClient(issuer, origin),
     browserUrl: (url) => onOrigin(url, issuer, origin),
     register: async (client) => {
@@ -93,6 +97,12 @@ async function configuration(): Promise<Configuration> {
     features: {
       devInteractions: { enabled: false },
       backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => {
+          ctx.body = logoutPage({ name: ctx.oidc.session?.accountId, form })
+        },
+      },
     },
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     rotateRefreshToken: true,

@@ -1,12 +1,24 @@
 import type { Keyv } from 'keyv'
 
+export type RecordKind = 'partition' | 'generation' | 'session link' | 'logout token' | 'other'
+
+/** By the end of the key. The demo's app makes no others. */
+const kinds: Record<string, RecordKind> = {
+  _p: 'partition',
+  _g: 'generation',
+  _s: 'session link',
+  _j: 'logout token',
+}
+
 /** A record of the store as the page shows it: all but the tokens. */
 export interface RecordView {
   readonly key: string
+  readonly kind: RecordKind
   readonly bytes: number
-  readonly generation: string
+  /** Its own, or, of session links, those of the accounts that they lead to. */
+  readonly generations: readonly string[]
   readonly expiresAt: Date
-  /** Of partitions only: whose they are, and what they hold. */
+  /** Of partitions: whose they are, and what they hold. */
   readonly partition?: PartitionView
 }
 
@@ -25,12 +37,24 @@ export async function readRecords(store: Keyv): Promise<RecordView[]> {
   return records.sort((a, b) => a.key.localeCompare(b.key))
 }
 
-/** A header line, then MSAL's own cache format: https://github.com/AzureAD/microsoft-authentication-library-for-js */
+/** A header line, then what is kept: of a partition, MSAL's own cache format. */
 function viewRecord(key: string, value: string): RecordView {
-  const [line = '', body] = value.split('\n', 2)
-  const header: { g: string; x: number } = JSON.parse(line)
-  const view = { key, bytes: Buffer.byteLength(value), generation: header.g, expiresAt: new Date(header.x) }
-  return body ? { ...view, partition: viewPartition(JSON.parse(body)) } : view
+  const [line = '', body = ''] = value.split('\n', 2)
+  const header: { g?: string; x: number } = JSON.parse(line)
+  const kind = kinds[key.slice(-2)] ?? 'other'
+  const isLink = kind === 'session link'
+  const view = {
+    key,
+    kind,
+    bytes: Buffer.byteLength(value),
+    generations: isLink ? linkedGenerations(JSON.parse(body)) : [header.g ?? []].flat(),
+    expiresAt: new Date(header.x),
+  }
+  return kind === 'partition' ? { ...view, partition: viewPartition(JSON.parse(body)) } : view
+}
+
+function linkedGenerations(links: [homeAccountId: string, generation: string][]): string[] {
+  return links.map(([, generation]) => generation)
 }
 
 interface MsalCache {

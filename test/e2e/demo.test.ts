@@ -10,6 +10,7 @@ import { type RunningApp, startApp } from '../../examples/demo/app.ts'
 import { type RunningProvider, startProvider } from '../../examples/demo/provider.ts'
 import { type RecordView, readRecords } from '../../examples/demo/records.ts'
 import { openStore } from '../../examples/demo/store.ts'
+import { HttpBrowser, type ShownPage } from '../support/http-browser.ts'
 
 let directory: string
 let store: Keyv
@@ -73,7 +74,7 @@ test('the partition is shown without any token', async () => {
   expect(record.partition.hasRefreshToken).toBe(true)
   expect(record.partition.accessTokens).toHaveLength(1)
   expect(record.partition.accessTokens[0]?.scopes.split(' ')).toContain('notes.read')
-  for (const shown of [record.key, record.generation, record.expiresAt.toISOString()]) {
+  for (const shown of [record.key, ...record.generations, record.expiresAt.toISOString()]) {
     expect(text).toContain(shown)
   }
 
@@ -133,7 +134,7 @@ test('one command starts it, and Ctrl+C ends it', async () => {
   expect(complaints).toBe('')
 })
 
-async function signIn(browser: HttpBrowser, name: string): Promise<Page> {
+async function signIn(browser: HttpBrowser, name: string): Promise<ShownPage> {
   const login = await browser.get(`${app.url}/signin`)
   expect(login.text).toContain('User name')
   return browser.post(login.url, { name })
@@ -144,63 +145,6 @@ async function recordOf(username: string): Promise<RecordView | undefined> {
 }
 
 async function usernames(): Promise<(readonly string[] | undefined)[]> {
-  return (await readRecords(store)).map(({ partition }) => partition?.usernames).sort()
-}
-
-interface Page {
-  readonly url: string
-  readonly text: string
-  readonly outcome: string
-  readonly fingerprint: string | undefined
-}
-
-interface Cookie {
-  readonly name: string
-  readonly value: string
-  readonly path: string
-}
-
-/** What a browser is to this flow: it follows redirects and keeps cookies, of one host and whatever port. */
-class HttpBrowser {
-  #cookies: Cookie[] = []
-
-  get(url: string): Promise<Page> {
-    return this.#load(url)
-  }
-
-  post(url: string, form: Record<string, string> = {}): Promise<Page> {
-    return this.#load(url, new URLSearchParams(form))
-  }
-
-  async #load(url: string, body?: URLSearchParams): Promise<Page> {
-    const response = await fetch(url, {
-      method: body ? 'POST' : 'GET',
-      body: body ?? null,
-      redirect: 'manual',
-      headers: { accept: 'text/html', cookie: this.#cookiesFor(new URL(url).pathname) },
-    })
-    for (const header of response.headers.getSetCookie()) this.#keep(header)
-    const location = response.headers.get('location')
-    if (location) return this.#load(new URL(location, url).href)
-    const text = await response.text()
-    return {
-      url,
-      text,
-      outcome: text.match(/id="outcome"[\s\S]*?<\/section>/)?.[0] ?? '',
-      fingerprint: text.match(/Fingerprint<\/dt><dd><code>(\w+)/)?.[1],
-    }
-  }
-
-  #cookiesFor(path: string): string {
-    const sent = this.#cookies.filter((cookie) => path.startsWith(cookie.path))
-    return sent.map(({ name, value }) => `${name}=${value}`).join('; ')
-  }
-
-  #keep(header: string): void {
-    const [pair = '', ...attributes] = header.split('; ')
-    const [name = '', value = ''] = pair.split('=')
-    const path = attributes.find((attribute) => attribute.startsWith('path='))?.slice(5) ?? '/'
-    this.#cookies = this.#cookies.filter((cookie) => cookie.name !== name || cookie.path !== path)
-    if (value) this.#cookies.push({ name, value, path })
-  }
+  const partitions = (await readRecords(store)).filter(({ kind }) => kind === 'partition')
+  return partitions.map(({ partition }) => partition?.usernames).sort()
 }

@@ -5,15 +5,9 @@ import { type RunningApp, startApp } from '../../examples/demo/app.ts'
 import { type RunningProvider, startProvider } from '../../examples/demo/provider.ts'
 import { openStore } from '../../examples/demo/store.ts'
 import { findBrowser, launchBrowser } from '../support/browser.ts'
+import { missingBrowser } from '../support/missing-browser.ts'
 
-const executablePath = findBrowser()
-if (!executablePath) {
-  const message = 'No Chromium or Chrome on this machine (CHROME_PATH, PATH): the demo page is not tested.'
-  if (process.env.CI === 'true') throw new Error(message)
-  console.warn(message)
-}
-
-describe.skipIf(!executablePath)('the demo page in a browser', () => {
+describe.skipIf(missingBrowser())('the demo page in a browser', () => {
   let store: Keyv
   let provider: RunningProvider
   let app: RunningApp
@@ -23,7 +17,7 @@ describe.skipIf(!executablePath)('the demo page in a browser', () => {
     store = openStore(':memory:')
     provider = await startProvider()
     app = await startApp({ store, provider })
-    browser = await launchBrowser(executablePath ?? '')
+    browser = await launchBrowser(findBrowser() ?? '')
   })
 
   afterAll(async () => {
@@ -48,16 +42,39 @@ describe.skipIf(!executablePath)('the demo page in a browser', () => {
     expect(problems).toEqual([])
   })
 
-  test('another user in the same browser', async () => {
+  test('sign out here and at the provider', async () => {
     const { page, problems } = await open()
+    await signIn(page, 'erin')
+    await page.getByRole('button', { name: 'Sign out' }).click()
+    await page.getByRole('heading', { name: 'Sign out' }).waitFor()
+    expect(await page.locator('main').textContent()).toContain('erin')
+    await page.getByRole('button', { name: 'Sign out everywhere' }).click()
+    await page.waitForURL(`${app.url}/`)
+    expect(await read(page, '#outcome')).toContain('Signed out')
+    expect(await read(page, '#user')).toContain('Nobody is signed in')
+    expect(await read(page, '#store')).not.toContain('erin')
+    expect(problems).toEqual([])
+  })
+
+  test('signing in as another user in the same browser signs the first one out: a feature', async () => {
+    const { page, problems } = await open()
+    const elsewhere = await open()
+    await signIn(elsewhere.page, 'frank')
     await signIn(page, 'carol')
+    expect(await read(page, '#store')).toContain('carol')
+
+    // The provider ends carol's session, and says so on the back channel, before it sends the browser back.
     await signIn(page, 'dave')
     expect(await read(page, '#user')).toContain('dave')
-    expect(await press(page, 'Evict this account')).toContain('The tokens are gone')
     const left = await read(page, '#store')
-    expect(left).toContain('carol')
-    expect(left).not.toContain('dave')
-    expect(problems).toEqual([])
+    expect(left).toContain('dave')
+    expect(left).toContain('frank')
+    expect(left).not.toContain('carol')
+
+    expect(await press(page, 'Evict this account')).toContain('The tokens are gone')
+    expect(await read(page, '#store')).not.toContain('dave')
+    expect(await press(elsewhere.page, 'Refresh')).toContain('A new token from the provider')
+    expect([...problems, ...elsewhere.problems]).toEqual([])
   })
 
   /** A browser of its own, as far as cookies go, and all that goes wrong in it. */
