@@ -70,7 +70,7 @@ if (openPlainly(sealedPlainly) !== record || (await decrypt(jwe)) !== record) fa
 const contenders: Record<string, () => unknown> = {
   'Sealing: seal': () => sealing.seal(record, recordKey),
   'Sealing: open': () => sealing.open(sealed, recordKey),
-  'of that, HKDF': () => hkdfSync('sha256', secret, '', `msal-keyv.seal.v1.${recordKey}`, 32),
+  'hkdfSync, for comparison': () => hkdfSync('sha256', secret, '', `msal-keyv.seal.v1.${recordKey}`, 32),
   'AES-256-GCM alone: seal': () => sealPlainly(record),
   'AES-256-GCM alone: open': () => openPlainly(sealedPlainly),
   'jose JWE (dir, A256GCM): encrypt': () => encrypt(record),

@@ -76,11 +76,16 @@ export class ConfidentialClients {
     configuration: Configuration,
     options: Omit<KeyvCachePluginOptions, 'clientId'> | { plugin: KeyvCachePlugin },
   ) {
+    if (typeof options !== 'object' || options === null)
+      throw new ConfigurationError('options must be an object')
     const clientId = configuration?.auth?.clientId
     if (configuration?.cache?.cachePlugin !== undefined) {
       throw new ConfigurationError(
         'configuration.cache.cachePlugin must be left out: ConfidentialClients sets it',
       )
+    }
+    if ('plugin' in options && Object.keys(options).length > 1) {
+      throw new ConfigurationError('plugin has options of its own: give it alone, or give the options')
     }
     this.plugin = 'plugin' in options ? options.plugin : new KeyvCachePlugin({ ...options, clientId })
     if (!(this.plugin instanceof KeyvCachePlugin)) {
@@ -92,7 +97,9 @@ export class ConfidentialClients {
     this.#configuration = { ...configuration, auth: sharedCredentials({ ...configuration.auth }) }
     this.#authority = configuration.auth.authority ?? DEFAULT_AUTHORITY
     this.#metadata = new AuthorityMetadata((authority) => this.#make(authority))
-    // MSAL checks its configuration here, and not at the first request of a user.
+    if (!URL.canParse(this.#authority))
+      throw new ConfigurationError('configuration.auth.authority must be a URL')
+    // MSAL checks its credentials here, and not at the first request of a user.
     this.#make(this.#authority)
   }
 
@@ -130,7 +137,7 @@ export class ConfidentialClients {
       )
     }
     const { sid } = (result.idTokenClaims ?? {}) as { sid?: string }
-    const session = { homeAccountId, generation, sid: sid ?? answer?.sessionState }
+    const session = { homeAccountId, generation, sid: sid || answer?.sessionState }
     return { session: openedSession(this.plugin, session), result }
   }
 
@@ -152,7 +159,7 @@ export class ConfidentialClients {
       async () => {
         const { partitions, withFailurePolicy } = internalsOf(this.plugin)
         const plugin = new AccountPlugin(partitions, subject)
-        const client = await this.#client(withFailurePolicy(plugin), request.authority)
+        const client = await this.#client(withFailurePolicy(plugin, 'refreshes'), request.authority)
         const acquired = await client.acquireTokenSilent({ ...request, account: of })
         const found = acquired.account ?? describeAccount(client, subject.homeAccountId, acquired)
         return { result: { ...acquired, account: found }, generation: plugin.generation }
@@ -161,7 +168,9 @@ export class ConfidentialClients {
         generation !== undefined &&
         this.plugin.isSignedIn({ homeAccountId: subject.homeAccountId, generation }),
     )
-    return { ...result }
+    // Shared with others: each caller gets its own, under its own correlation id.
+    const { correlationId = result.correlationId } = request
+    return { ...result, correlationId, scopes: [...result.scopes] }
   }
 
   /**
@@ -220,20 +229,38 @@ export class ConfidentialClients {
 
   /**
    * Signs the user out here, and returns the provider's logout URL to send the browser to, with the hints that the
-   * stored ID token gives. A session that was evicted before ends nothing that began after it.
+   * stored ID token gives. A session that was evicted before ends nothing that began after it. When the provider does
+   * not say where its logout endpoint is, the user is signed out here, and its error is thrown.
    * @throws {EvictionError} when the store did not confirm: the user is not signed out
-   * @throws {ConfigurationError} when the provider has no logout endpoint
+   * @throws {StoreUnavailableError} likewise
+   * @throws {ConfigurationError} when the provider has no logout endpoint, or `request` makes no valid URL of it
+   * @throws {TypeError} for a home account id that cannot be one
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
+    const { homeAccountId, generation } = subjectOf(session)
+    const client = this.#make(this.#authority, this.plugin.forAccount(session))
+    const [account] = await client.getTokenCache().getAllAccounts()
+    const url = await this.#logoutUrl(account, request).catch((error: unknown) => {
+      if (error instanceof ConfigurationError) throw error
+      return { error }
+    })
+    const { partitions } = internalsOf(this.plugin)
+    const isCurrent = account !== undefined || generation === undefined
+    if (isCurrent || (await partitions.isCurrent(homeAccountId, generation))) {
+      await this.plugin.evictAccount(homeAccountId)
+    }
+    // The provider is down: the user is signed out here all the same.
+    if ('error' in url) throw url.error
+    return url
+  }
+
+  async #logoutUrl(account: AccountInfo | undefined, request: SignOutRequest): Promise<URL> {
     const endSessionEndpoint = await this.#metadata.endSessionEndpoint(this.#authority)
     if (endSessionEndpoint === undefined) {
       throw new ConfigurationError('the authority has no end_session_endpoint: evict the account instead')
     }
-    const { homeAccountId, generation } = subjectOf(session)
-    const client = await this.forAccount(session)
-    const [account] = await client.getTokenCache().getAllAccounts()
     const { login_hint: loginHint } = (account?.idTokenClaims ?? {}) as { login_hint?: string }
-    const url = createLogoutUrl({
+    return createLogoutUrl({
       endSessionEndpoint,
       clientId: this.#configuration.auth.clientId,
       postLogoutRedirectUri: request.postLogoutRedirectUri,
@@ -242,8 +269,6 @@ export class ConfidentialClients {
       idTokenHint: loginHint === undefined ? account?.idToken : undefined,
       state: request.state,
     })
-    if (account !== undefined || generation === undefined) await this.plugin.evictAccount(homeAccountId)
-    return url
   }
 
   /** An MSAL client that signs in, for what else MSAL offers. Use it for one request. */
@@ -289,7 +314,8 @@ export class ConfidentialClients {
   #authorityOf(tenantId: string): string {
     if (this.#configuration.system?.protocolMode === ProtocolMode.OIDC) return this.#authority
     const url = new URL(this.#authority)
-    const [, ...policy] = url.pathname.split('/').filter(Boolean)
+    const [tenant, ...policy] = url.pathname.split('/').filter(Boolean)
+    if (tenant === 'adfs') return this.#authority
     url.pathname = [tenantId, ...policy].join('/')
     return url.href
   }

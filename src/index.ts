@@ -18,10 +18,12 @@ export {
   type StoreOperation,
   StoreUnavailableError,
 } from './errors.ts'
+export type { BackChannelCallback } from './logout/back-channel.ts'
+export type { ForeignCallback, FrontChannelCallback } from './logout/front-channel.ts'
 export type { EvictedSession, LogoutOutcome } from './logout/outcome.ts'
 export { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from './logout/parse.ts'
 export { parsePostLogout } from './logout/post-logout.ts'
-export type { LogoutRequest } from './logout/request.ts'
+export type { LogoutRequest, LogoutRequestHeaders } from './logout/request.ts'
 export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
 export { LogoutHandler } from './logout-handler.ts'
 export type { KeyvCachePluginOptions } from './options.ts'

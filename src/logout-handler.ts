@@ -11,10 +11,9 @@ import {
   resolveLogoutOptions,
 } from './logout/parse.ts'
 import type { LogoutRequest } from './logout/request.ts'
-import { isValid } from './partitions/generation.ts'
 import { type AccountRef, type HostSession, type Subject, subjectOf } from './partitions/identity.ts'
 import { internalsOf, KeyvCachePlugin } from './plugin.ts'
-import { type Link, readLinks } from './sessions/links.ts'
+import { readLinks } from './sessions/links.ts'
 
 /** A session or person that a callback names, and where the store has the link. */
 interface Named {
@@ -70,8 +69,8 @@ export class LogoutHandler {
    * @throws {ConfigurationError} when the request's body was read before, and nothing parsed is left of it
    * @throws {TypeError} for a session that cannot be one
    */
-  handle(request: LogoutRequest, session?: HostSession | AccountRef): Promise<LogoutOutcome> {
-    const subject = session === undefined ? undefined : subjectOf(session)
+  async handle(request: LogoutRequest, session?: HostSession | AccountRef | null): Promise<LogoutOutcome> {
+    const subject = session === undefined || session === null ? undefined : subjectOf(session)
     return trace(
       'msal-keyv:logout',
       {},
@@ -113,7 +112,7 @@ export class LogoutHandler {
     { key, sid, isOf }: Named,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    const { records, names } = internalsOf(this.#plugin)
+    const { records, names, partitions } = internalsOf(this.#plugin)
     const token =
       callback.kind === 'back-channel' ? names.logoutToken(callback.issuer, callback.jti) : undefined
     const found = await records.readAll(token === undefined ? [key] : [key, token])
@@ -122,8 +121,8 @@ export class LogoutHandler {
     }
     const now = Date.now()
     const links = readLinks(found.get(key)).filter((link) => link.expiresAt > now && isOf(link.issuer))
-    for (const { homeAccountId, ...link } of links) {
-      if (await this.#isCurrent(homeAccountId, link)) {
+    for (const { homeAccountId, generation } of links) {
+      if (await partitions.isCurrent(homeAccountId, generation)) {
         await this.#plugin.evictAccount(homeAccountId)
         evicted.push({ homeAccountId, ...(sid === undefined ? {} : { sid }) })
       }
@@ -142,19 +141,13 @@ export class LogoutHandler {
     { homeAccountId, generation }: Subject,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    if (generation !== undefined && !(await this.#isCurrent(homeAccountId, { generation }))) {
+    const { partitions } = internalsOf(this.#plugin)
+    if (generation !== undefined && !(await partitions.isCurrent(homeAccountId, generation))) {
       return succeeded('stale-session', callback)
     }
     await this.#plugin.evictAccount(homeAccountId)
     evicted.push({ homeAccountId })
     return succeeded('evicted', callback, evicted)
-  }
-
-  /** Whether a sign-in is the one of now: a late or replayed callback must not end the next. */
-  async #isCurrent(homeAccountId: string, { generation }: Pick<Link, 'generation'>): Promise<boolean> {
-    const { partition, current } = await internalsOf(this.#plugin).partitions.load(homeAccountId)
-    // Without a record there may still be a refresh in flight that would write one.
-    return partition === undefined ? isValid(generation, current) : partition.generation === generation
   }
 }
 

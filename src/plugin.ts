@@ -28,8 +28,8 @@ interface Internals {
   readonly names: KeyNames
   readonly records: Records
   readonly partitions: LinkedPartitions
-  /** Applies `onCommitFailure` to a plugin that refreshes. */
-  withFailurePolicy(plugin: ICachePlugin): ICachePlugin
+  /** Applies `onCommitFailure`; see {@link ReportingPlugin}. */
+  withFailurePolicy(plugin: ICachePlugin, concerns: 'refreshes' | 'all'): ICachePlugin
 }
 
 export let internalsOf: (plugin: KeyvCachePlugin) => Internals
@@ -80,8 +80,8 @@ export class KeyvCachePlugin implements ICachePlugin {
       names,
       records,
       partitions,
-      withFailurePolicy: (plugin) =>
-        settings.onCommitFailure === 'report' ? new ReportingPlugin(plugin) : plugin,
+      withFailurePolicy: (plugin, concerns) =>
+        settings.onCommitFailure === 'report' ? new ReportingPlugin(plugin, concerns) : plugin,
     }
     this.#check = () => checkStore(store, settings.store)
     this.#names = names
@@ -96,7 +96,10 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a home account id that cannot be one
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
-    return this.#internals.withFailurePolicy(new AccountPlugin(this.#partitions, subjectOf(account)))
+    return this.#internals.withFailurePolicy(
+      new AccountPlugin(this.#partitions, subjectOf(account)),
+      'refreshes',
+    )
   }
 
   /**
@@ -112,6 +115,7 @@ export class KeyvCachePlugin implements ICachePlugin {
     const tenant = checkTenantId(tenantId)
     return this.#internals.withFailurePolicy(
       new AppPlugin(this.#repositories, this.#names.app(tenant), tenant),
+      'all',
     )
   }
 
@@ -128,6 +132,7 @@ export class KeyvCachePlugin implements ICachePlugin {
     const read = readAssertion(assertion)
     return this.#internals.withFailurePolicy(
       new AssertionPlugin(this.#repositories, this.#names.assertion(read.hash), read),
+      'all',
     )
   }
 
@@ -150,13 +155,16 @@ export class KeyvCachePlugin implements ICachePlugin {
         key,
         assertion === undefined ? undefined : readAssertion(assertion),
       ),
+      'refreshes',
     )
   }
 
   /**
    * Compatibility: while `fn` runs, a client that a host insists on sharing, and whose `cachePlugin` is this plugin,
-   * sees this account only. MSAL clears the memory of such a client at every `acquireTokenSilent`, so concurrent
-   * calls can fail with `no_tokens_found`; prefer a client per request.
+   * sees this account only. Prefer a client per request. MSAL clears the memory of a shared one at every
+   * `acquireTokenSilent`, so concurrent calls can fail with `no_tokens_found`, and a refresh may not be stored. And it
+   * answers equal concurrent silent calls of one client by one of them, so that a call which begins after an eviction
+   * can still get the token of a refresh that was in flight.
    * @param fn awaits every MSAL call it makes
    * @returns what `fn` returns
    * @throws {TypeError} for a home account id that cannot be one
@@ -164,7 +172,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   async runAs<Result>(account: HostSession | AccountRef, fn: () => Promise<Result>): Promise<Result> {
     const scope = new ScopePlugin(this.#partitions, subjectOf(account))
-    const plugin = this.#internals.withFailurePolicy(scope)
+    const plugin = this.#internals.withFailurePolicy(scope, 'refreshes')
     return this.#scopes.run(plugin, async () => {
       try {
         const result: unknown = fn()
@@ -173,7 +181,7 @@ export class KeyvCachePlugin implements ICachePlugin {
         }
         return await (result as Promise<Result>)
       } finally {
-        scope.end()
+        await scope.end()
       }
     })
   }
@@ -194,9 +202,9 @@ export class KeyvCachePlugin implements ICachePlugin {
       throw new TypeError('result names no account: pass what acquireTokenByCode returned')
     const homeAccountId = checkHomeAccountId(result.account.homeAccountId)
     const { iss, sid: claimed } = (result.idTokenClaims ?? {}) as { iss?: string; sid?: string }
-    const sid = claimed ?? response?.sessionState
+    const sid = claimed || response?.sessionState
     // A session that the ID token names was linked when it was stored.
-    const isLinked = claimed !== undefined || sid === undefined || iss === undefined
+    const isLinked = Boolean(claimed) || sid === undefined || iss === undefined
     const partition = isLinked
       ? (await this.#partitions.load(homeAccountId)).partition
       : await this.#partitions.link(homeAccountId, { issuer: iss, sid, subject: undefined })
@@ -223,6 +231,7 @@ export class KeyvCachePlugin implements ICachePlugin {
   /**
    * Ends the account's sign-in for good, in every process: no load that begins after this has resolved yields
    * a credential of it, not even from a refresh in flight. Two store calls.
+   * @param homeAccountId exactly as MSAL has it, letter case included
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    */

@@ -2,7 +2,12 @@ import { generateKeyPairSync } from 'node:crypto'
 import { CryptoProvider } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { ConfidentialClients, ConfigurationError, KeyvCachePlugin } from '../src/index.ts'
+import {
+  ConfidentialClients,
+  ConfigurationError,
+  generateEncryptionKey,
+  KeyvCachePlugin,
+} from '../src/index.ts'
 import { CLIENT_ID, EntraStandIn, type Flavour, SCOPES, type User } from './support/entra.ts'
 import { observe } from './support/observed-store.ts'
 
@@ -89,6 +94,11 @@ describe('silent tokens', () => {
     expect(entra.tokenRequests.refresh_token).toBe(1)
     expect(new Set(results.map((result) => result.accessToken)).size).toBe(1)
     expect(new Set(results).size).toBe(20)
+    const [own] = await Promise.all([
+      msal.acquireTokenSilent(session, { scopes, correlationId: 'mine' }),
+      msal.acquireTokenSilent(session, { scopes, correlationId: 'another' }),
+    ])
+    expect(own.correlationId).toBe('mine')
   })
 
   test.each([
@@ -345,6 +355,27 @@ describe('signing out', () => {
     expect(await msal.plugin.isSignedIn(fresh)).toBe(false)
   })
 
+  test('evicts also what this server cannot read, and when the provider is down', async () => {
+    const entra = new EntraStandIn({ flavour: 'oidc', size: 'small' })
+    const store = new Keyv()
+    const make = (encryptionKeys = [generateEncryptionKey()]) =>
+      new ConfidentialClients(entra.configuration(), { store, encryptionKeys })
+    const [one, another] = [make(), make()]
+    const user = entra.user()
+    const signIn = () => one.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(user) })
+    const { session } = await signIn()
+    await another.signOut(session, { postLogoutRedirectUri })
+    expect(await one.plugin.isSignedIn(user)).toBe(false)
+
+    const again = await signIn()
+    const cold = make()
+    entra.sendGetRequestAsync = async () => {
+      throw new Error('the provider is down')
+    }
+    await expect(cold.signOut(again.session, { postLogoutRedirectUri })).rejects.toThrow()
+    expect(await one.plugin.isSignedIn(user)).toBe(false)
+  })
+
   test('says so when the store did not confirm, and evicts nothing for a URL that cannot be', async () => {
     const { msal, user, signIn, store } = host()
     const session = await signIn()
@@ -380,6 +411,13 @@ describe('configuration', () => {
     ],
     ['plugin', () => entra.configuration(), { plugin: {} }],
     ['store', () => entra.configuration(), {}],
+    ['options', () => entra.configuration(), undefined],
+    [
+      'plugin',
+      () => entra.configuration(),
+      { plugin: new KeyvCachePlugin({ store, clientId: CLIENT_ID }), ttl: 1 },
+    ],
+    ['authority', () => entra.configuration(undefined, { auth: { authority: 'nowhere' } }), { store }],
   ] as [string, () => unknown, unknown][])('%s is named when it is wrong', (name, configuration, options) => {
     const make = () => new ConfidentialClients(configuration() as never, options as never)
     expect(make).toThrow(ConfigurationError)

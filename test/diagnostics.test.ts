@@ -172,6 +172,29 @@ test("with 'report' a sign-in that is not stored, a failed load and a failed evi
   await failing('set', () => msal.plugin.evictAccount(user.homeAccountId))
 })
 
+test("with 'report' removeAccount, and a sign-in on a bound client, still throw", async () => {
+  const { entra, store, msal, signIn } = host('report')
+  const user = entra.user()
+  await signIn(user)
+  const down = (call: 'getMany' | 'set' | 'setMany') =>
+    store.before(call, () => {
+      throw new Error('down')
+    })
+  for (const call of ['getMany', 'set'] as const) {
+    const cache = entra.client(msal.plugin.forAccount(user)).getTokenCache()
+    const [account] = await cache.getAllAccounts()
+    if (account === undefined) throw new Error('the account is not there')
+    down(call)
+    await expect(cache.removeAccount(account)).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_/) })
+    expect(await msal.plugin.isSignedIn(user)).toBe(true)
+  }
+  const another = entra.user()
+  down('setMany')
+  await expect(entra.signIn(entra.client(msal.plugin.forAccount(another)), another)).rejects.toMatchObject({
+    code: 'ERR_STORE_UNAVAILABLE',
+  })
+})
+
 test('a runAs scope reports too, and leaves nothing in memory', async () => {
   const { entra, store, msal, signIn } = host('report')
   const user = entra.user()

@@ -132,6 +132,17 @@ describe('a front-channel callback', () => {
     vi.useRealTimers()
   })
 
+  test('finds an account by one sid under both issuers, at home and as a guest', async () => {
+    for (const iss of [ISSUER, ISSUER.replace(TENANT_ID, OTHER_TENANT)]) {
+      const { msal, frontChannel, signIn, entra } = host()
+      const user = entra.user({ sid: 'session' })
+      await signIn(user)
+      await signIn({ ...user, tid: OTHER_TENANT })
+      expect(await frontChannel({ sid: 'session', iss })).toMatchObject({ result: 'evicted' })
+      expect(await msal.plugin.isSignedIn(user)).toBe(false)
+    }
+  })
+
   test('that names nobody takes the host’s own session, and only then', async () => {
     const { msal, frontChannel, signIn, entra } = host()
     const [alice, bob] = [entra.user({ sid: 'session-a' }), entra.user({ sid: 'session-b' })]
@@ -316,8 +327,8 @@ describe('broken on purpose', () => {
     expect(await lateCallbackEndsTheNext(good)).toBe(false)
     const broken = await mutant(
       'logout-handler.ts',
-      'if (await this.#isCurrent(homeAccountId, link))',
-      'if (link)',
+      'if (await partitions.isCurrent(homeAccountId, generation))',
+      'if (generation)',
     )
     expect(await lateCallbackEndsTheNext(broken)).toBe(true)
   })

@@ -47,8 +47,37 @@ test("MSAL's live store holds no credential after a sign-in was stored, nor afte
 test('with what a sign-in or a scope leaves not removed, it is found there', async () => {
   const signIn = await mutant('msal/sign-in-plugin.ts', 'memory.forgetAcquired()', '')
   expect((await credentialsLeft(signIn.KeyvCachePlugin)).afterSignIn).not.toEqual([])
-  const scope = await mutant('plugin.ts', 'scope.end()', '')
+  const scope = await mutant('plugin.ts', 'await scope.end()', '')
   expect((await credentialsLeft(scope.KeyvCachePlugin)).afterScope).not.toEqual([])
+})
+
+test('a scope that ends while one of its calls is running leaves nothing, and evicts nobody (P12)', async () => {
+  const entra = new EntraStandIn({ size: 'small' })
+  const plugin = new KeyvCachePlugin({ store: new Keyv(), clientId: CLIENT_ID })
+  const client = entra.client(plugin)
+  let evicted = 0
+  let left = 0
+  for (let round = 0; round < 120; round++) {
+    const user = entra.user()
+    await entra.signIn(entra.client(plugin), user)
+    entra.answers.refresh_token = ({ parameters }) =>
+      parameters.get('scope')?.includes('refused') ? { error: 'consent_required' } : {}
+    const ask = async (scope: string, microtasks: number) => {
+      for (let i = 0; i < microtasks; i++) await undefined
+      return acquireSilently(client, user.homeAccountId, { scopes: [scope], forceRefresh: true })
+    }
+    const running: Promise<unknown>[] = []
+    await plugin
+      .runAs(user, () => {
+        running.push(ask('granted', round % 40), ask('refused', (round * 7) % 23))
+        return Promise.all(running)
+      })
+      .catch(() => {})
+    await Promise.allSettled(running)
+    if (!(await plugin.isSignedIn(user))) evicted++
+    left += entra.tokensIn(JSON.stringify(client.getTokenCache().getKVStore())).length
+  }
+  expect({ evicted, left }).toEqual({ evicted: 0, left: 0 })
 })
 
 async function credentialsLeft(Plugin: typeof KeyvCachePlugin) {

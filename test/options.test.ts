@@ -146,6 +146,14 @@ describe('misuse is loud (P13)', () => {
     await expect(late).rejects.toThrow(/await every MSAL call/)
   })
 
+  test('removeAccount on the sign-in plugin, which would remove nothing', async () => {
+    const user = entra.user()
+    const { account } = await entra.signIn(client, user)
+    if (account === null) throw new Error('no account')
+    await expect(client.getTokenCache().removeAccount(account)).rejects.toThrow(/evictAccount/)
+    expect(await plugin.isSignedIn(user)).toBe(true)
+  })
+
   test("tokens of another account inside runAs are refused, and that account's record is untouched", async () => {
     const [alice, bob] = [entra.user(), entra.user()]
     await expect(plugin.runAs(alice, () => entra.signIn(client, bob))).rejects.toThrow(/another account/)

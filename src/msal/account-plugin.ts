@@ -1,18 +1,17 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
-import { report } from '../diagnostics.ts'
+import { report, reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { Release } from '../lock.ts'
 import type { Subject } from '../partitions/identity.ts'
 import type { AccountSnapshot } from '../partitions/repository.ts'
 import type { LinkedPartitions, LinkedSnapshot } from '../sessions/linked-partitions.ts'
 import { Memory } from './memory.ts'
-import { isOnBehalfOf, mergeCaches, withoutExpired } from './merge.ts'
+import { isOnBehalfOf, mergeCaches, usableUntil, withoutExpired } from './merge.ts'
 import { providerSessions } from './provider-sessions.ts'
 import {
   countEntities,
   emptyCache,
-  hasCredentials,
   isEmpty,
   parseCache,
   type SerializedCache,
@@ -62,7 +61,7 @@ export class AccountPlugin implements ICachePlugin {
     const snapshot = await this.#partitions.load(this.#homeAccountId)
     const endTurn = await memory.takeTurn()
     try {
-      this.show(memory, this.#pinned(snapshot))
+      this.#show(memory, this.#pinned(snapshot))
     } finally {
       endTurn()
     }
@@ -74,7 +73,10 @@ export class AccountPlugin implements ICachePlugin {
     if (write === undefined) return
     this.#writes.delete(context)
     const others = await this.#commit(write)
-    for (const [owner, cache] of others) await storeSignIn(this.#partitions, owner, cache)
+    for (const [owner, cache] of others) {
+      // What names an account but brings none is the answer to a refresh, and no sign-in.
+      if (Object.keys(cache.Account).length > 0) await storeSignIn(this.#partitions, owner, cache)
+    }
   }
 
   /** Puts the partition in MSAL's memory, in place of what is there. False where MSAL cannot read it. */
@@ -87,12 +89,24 @@ export class AccountPlugin implements ICachePlugin {
     return others
   }
 
+  #show(memory: Memory, json: string | undefined): boolean {
+    const shown = this.show(memory, json)
+    if (!shown) reportMalformed(this.#partitions.keyOf(this.#homeAccountId))
+    return shown
+  }
+
   async #beginWrite(context: TokenCacheContext, memory: Memory): Promise<void> {
     const { snapshot, unlock } = await this.#partitions.loadLinked(this.#homeAccountId, this.#links)
     const endTurn = await memory.takeTurn()
-    const json = this.#pinned(snapshot)
-    const baseline = this.show(memory, json) && json !== undefined ? parseCache(json) : undefined
-    this.#writes.set(context, { memory, marker: memory.beginWrite(), snapshot, baseline, endTurn, unlock })
+    try {
+      const json = this.#pinned(snapshot)
+      const baseline = this.#show(memory, json) && json !== undefined ? parseCache(json) : undefined
+      this.#writes.set(context, { memory, marker: memory.beginWrite(), snapshot, baseline, endTurn, unlock })
+    } catch (error) {
+      endTurn()
+      unlock()
+      throw error
+    }
   }
 
   /** The partition's cache if it is of this plugin's generation. */
@@ -150,11 +164,13 @@ export class AccountPlugin implements ICachePlugin {
     }
     // Memory that was cleared in between says nothing about what is gone.
     const next = intact ? { ...own, ...unknownSections(baseline) } : mergeCaches(baseline, own)
-    const cache = withoutExpired(next, Date.now())
+    const now = Date.now()
+    const cache = withoutExpired(next, now)
     if (isDeepStrictEqual(cache, baseline)) return
     const generation = this.#partitions.generationFor(snapshot)
-    if (hasCredentials(cache)) {
-      const partition = { generation, cache: JSON.stringify(cache) }
+    const expiresAt = usableUntil(cache)
+    if (expiresAt > now) {
+      const partition = { generation, cache: JSON.stringify(cache), expiresAt }
       await this.#partitions.commitLinked(this.#homeAccountId, snapshot, partition, providerSessions(cache))
     } else {
       await this.#partitions.remove(this.#homeAccountId)
@@ -192,9 +208,7 @@ export class ScopePlugin extends AccountPlugin {
   }
 
   override async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
-    if (this.#ended) {
-      throw new ConfigurationError('runAs has ended: await every MSAL call inside its callback')
-    }
+    this.#checkOpen()
     const memory = new Memory(context)
     if (!this.#memories.has(memory.identity)) {
       this.#memories.set(memory.identity, memory)
@@ -204,12 +218,23 @@ export class ScopePlugin extends AccountPlugin {
   }
 
   /** Leaves nothing of the account in any memory it was shown in, unless another scope still uses it (P12). */
-  end(): void {
+  async end(): Promise<void> {
     this.#ended = true
-    for (const memory of this.#memories.values()) memory.leave(this.#homeAccountId)
+    for (const memory of this.#memories.values()) {
+      const endTurn = await memory.takeTurn()
+      memory.leave(this.#homeAccountId)
+      endTurn()
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#ended)
+      throw new ConfigurationError('runAs has ended: await every MSAL call inside its callback')
   }
 
   protected override show(memory: Memory, json: string | undefined): boolean {
+    // It may have ended while this was being loaded.
+    this.#checkOpen()
     return memory.showAccount(this.#homeAccountId, json)
   }
 

@@ -1,6 +1,7 @@
+import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from './merge.ts'
-import { emptyCache, type SerializedCache } from './schema.ts'
+import { countEntities, emptyCache, type SerializedCache } from './schema.ts'
 import { isUsers, NO_OWNER, splitByOwner } from './split.ts'
 import { type Commit, type Repositories, TokenRecordPlugin } from './token-record-plugin.ts'
 
@@ -15,7 +16,10 @@ export class AppPlugin extends TokenRecordPlugin {
   }
 
   protected async commit({ snapshot, baseline, acquired }: Commit): Promise<SerializedCache> {
-    if (isOnBehalfOf(acquired)) return emptyCache()
+    if (isOnBehalfOf(acquired)) {
+      report('msal-keyv:dropped-entities', { count: countEntities(acquired) })
+      return emptyCache()
+    }
     const own = splitByOwner(acquired).get(NO_OWNER)
     if (own === undefined) return acquired
     this.#check(own)

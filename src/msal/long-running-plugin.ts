@@ -3,7 +3,7 @@ import type { Assertion } from '../partitions/assertion.ts'
 import type { StoredRecord } from '../partitions/record.ts'
 import type { TokenSnapshot } from '../partitions/token-records.ts'
 import { answerFor, checkNotEvicted } from './assertion-plugin.ts'
-import { isOnBehalfOf, mergeCaches, supersede, withoutExpired } from './merge.ts'
+import { isOnBehalfOf, mergeCaches, supersede, usableUntil, withoutExpired } from './merge.ts'
 import { emptyCache, hasCredentials, type SerializedCache } from './schema.ts'
 import { adoptOwnerless, NO_OWNER, splitByOwner } from './split.ts'
 import { type Commit, type Repositories, TokenRecordPlugin } from './token-record-plugin.ts'
@@ -86,8 +86,15 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     { generation, owner }: Pick<StoredRecord, 'generation' | 'owner'>,
     tokens: SerializedCache,
   ): Promise<void> {
-    const cache = withoutExpired(tokens, Date.now())
-    await this.records.write({ key: this.key, generation, owner, expiresAt, body: JSON.stringify(cache) })
+    const now = Date.now()
+    const cache = withoutExpired(tokens, now)
+    const end = Math.min(expiresAt, usableUntil(cache))
+    if (end > now) {
+      const body = JSON.stringify(cache)
+      await this.records.write({ key: this.key, generation, owner, expiresAt: end, body })
+    } else {
+      await this.records.delete(this.key)
+    }
   }
 }
 

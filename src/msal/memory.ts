@@ -8,6 +8,7 @@ type Store = ReturnType<TokenCache['getKVStore']>
 /** From a write's load to its commit MSAL does no input or output, so a turn is a matter of microtasks. */
 const TURN_PATIENCE = 1000
 const MARKER = 'msal-keyv:write'
+const APP_METADATA = 'appmetadata-'
 
 const turns = new Locks<TokenCache>(new WeakMap())
 // Entities that a load put there, or that were there before the write in progress: not what it acquired.
@@ -40,6 +41,13 @@ export class Memory {
     return this.#cache
   }
 
+  /** Whether it holds the tokens of somebody who is signed in. */
+  get holdsAccount(): boolean {
+    return Object.values(this.#store).some(
+      (entity) => typeof entity === 'object' && 'localAccountId' in entity,
+    )
+  }
+
   /** One writer at a time, and no load in between: what is new at a commit is what its own call acquired. */
   takeTurn(): Promise<Release> {
     return turns.acquire(this.#cache, TURN_PATIENCE)
@@ -47,7 +55,7 @@ export class Memory {
 
   /**
    * Makes memory hold exactly this partition, or nothing (P2).
-   * @param json MSAL's own serialization; false is returned for a text that MSAL cannot read
+   * @param json MSAL's own serialization; false is returned, and nothing shown, for a text that is no token cache
    */
   show(json: string | undefined): boolean {
     this.#remove(() => true)
@@ -75,7 +83,7 @@ export class Memory {
     openScopes.set(this.#cache, scopes.set(homeAccountId, (scopes.get(homeAccountId) ?? 0) + 1))
   }
 
-  /** A scope ends. With the account's last one, what it left is forgotten, but nothing of a write in progress. */
+  /** A scope ends, in a turn of its own: with the account's last one, what it left is forgotten. */
   leave(homeAccountId: string): void {
     const scopes = openScopes.get(this.#cache)
     const open = (scopes?.get(homeAccountId) ?? 1) - 1
@@ -126,15 +134,30 @@ export class Memory {
   }
 
   #add(json: string | undefined): boolean {
+    if (json !== undefined) this.#settle()
     try {
-      if (json !== undefined) this.#cache.deserialize(json)
-      return true
+      if (json === undefined) return true
+      this.#cache.deserialize(json)
+      return this.#keepOwned()
     } catch {
       return false
     } finally {
       this.#dropSnapshot()
       this.#settle()
     }
+  }
+
+  /** MSAL deserializes anything into something. What does not say whose it is was none of a token cache. */
+  #keepOwned(): boolean {
+    const store = this.#store
+    const added = Object.entries(store).filter(
+      (entry): entry is [string, Exclude<Store[string], string>] =>
+        typeof entry[1] === 'object' && !settled.has(entry[1]),
+    )
+    const owned = added.filter(([key]) => !key.startsWith(APP_METADATA))
+    if (owned.length > 0 && owned.every(([, entity]) => isWellFormed(entity))) return true
+    for (const [key] of added) delete store[key]
+    return false
   }
 
   /** MSAL keeps what it deserialized last, and would bring it back after an eviction. */
@@ -154,9 +177,36 @@ export class Memory {
     const store = this.#store
     for (const [key, entity] of Object.entries(store)) {
       if (typeof entity !== 'object') continue
-      const owner = 'homeAccountId' in entity ? entity.homeAccountId : undefined
-      const isOwned = owner !== undefined || key.startsWith('appmetadata-')
+      const owner = ownerOf(entity)
+      const isOwned = owner !== undefined || key.startsWith(APP_METADATA)
       if (isOwned && isMeant(owner, entity)) delete store[key]
     }
   }
+}
+
+const ACCOUNT_MEMBERS = [
+  'homeAccountId',
+  'environment',
+  'realm',
+  'localAccountId',
+  'username',
+  'authorityType',
+]
+const CREDENTIAL_MEMBERS = ['homeAccountId', 'environment', 'credentialType', 'clientId', 'secret']
+
+/** As `parseCache` asks of what is serialized: MSAL takes these for texts without looking. */
+function isWellFormed(entity: object): boolean {
+  const members = 'secret' in entity ? CREDENTIAL_MEMBERS : ACCOUNT_MEMBERS
+  // A refresh token need not be of a tenant, or for a scope: MSAL leaves them undefined there.
+  const more =
+    'familyId' in entity
+      ? []
+      : ['realm', 'target'].filter((member) => Reflect.get(entity, member) !== undefined)
+  return [...members, ...more].every((member) => typeof Reflect.get(entity, member) === 'string')
+}
+
+/** Empty for an application's own tokens. */
+function ownerOf(entity: Store[string]): string | undefined {
+  const isOwned = typeof entity === 'object' && 'homeAccountId' in entity
+  return isOwned && typeof entity.homeAccountId === 'string' ? entity.homeAccountId : undefined
 }

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { claimsOf } from '../jwt.ts'
 import { OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 
 type Account = SerializedCache['Account'][string]
@@ -46,6 +47,19 @@ export function withoutExpired(cache: SerializedCache, now: number): SerializedC
 export function lastUseOf(cache: SerializedCache): number {
   const uses = Object.values(cache.AccessToken).map(lastUse)
   return uses.some(Number.isNaN) ? Number.POSITIVE_INFINITY : Math.max(...uses)
+}
+
+/**
+ * When a user's cache is of no more use, in epoch milliseconds: with the last access or ID token; Infinity with
+ * a refresh token, or where one does not say.
+ */
+export function usableUntil(cache: SerializedCache): number {
+  if (Object.keys(cache.RefreshToken).length > 0) return Number.POSITIVE_INFINITY
+  const idTokens = Object.values(cache.IdToken).map(({ secret }) => {
+    const { exp } = claimsOf(secret)
+    return typeof exp === 'number' ? 1000 * exp : Number.POSITIVE_INFINITY
+  })
+  return Math.max(lastUseOf(cache), ...idTokens)
 }
 
 function lastUse(token: AccessToken): number {

@@ -1,3 +1,4 @@
+import { claimsOf } from '../jwt.ts'
 import type { ProviderSession } from '../sessions/links.ts'
 import type { SerializedCache } from './schema.ts'
 
@@ -12,16 +13,6 @@ export function providerSessions(cache: SerializedCache, sessionState?: string):
     if (issuer === undefined) return []
     return [{ issuer, sid: text(sid) ?? sessionState, subject: text(sub) }]
   })
-}
-
-/** Unverified: the provider gave it to MSAL over TLS. */
-function claimsOf(jwt: string): Record<string, unknown> {
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(jwt.split('.')[1] ?? '', 'base64url').toString())
-    return typeof claims === 'object' && claims !== null ? (claims as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
 }
 
 function text(value: unknown): string | undefined {

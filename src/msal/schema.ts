@@ -22,7 +22,9 @@ export function parseCache(json: string): SerializedCache | undefined {
     return undefined
   }
   if (!isObject(value)) return undefined
-  const isCache = SECTIONS.every((name) => value[name] === undefined || isEntityMap(value[name]))
+  const isCache =
+    isEntityMap(value.AppMetadata) &&
+    OWNED_SECTIONS.every((name) => isEntityMap(value[name], (it) => isEntityOf(name, it)))
   return isCache ? { ...emptyCache(), ...value } : undefined
 }
 
@@ -48,8 +50,27 @@ export function environmentsOf(cache: SerializedCache): Set<string> {
   return new Set(OWNED_SECTIONS.flatMap((section) => Object.values(cache[section]).map((e) => e.environment)))
 }
 
-function isEntityMap(value: unknown): boolean {
-  return isObject(value) && Object.values(value).every(isObject)
+function isEntityMap(value: unknown, isEntity: (entity: unknown) => boolean = isObject): boolean {
+  return value === undefined || (isObject(value) && Object.values(value).every(isEntity))
+}
+
+const CREDENTIAL_MEMBERS = ['home_account_id', 'environment', 'credential_type', 'client_id', 'secret']
+/** What MSAL takes for a text without looking. An application's own token has an empty owner. */
+const TEXT_MEMBERS: Record<(typeof OWNED_SECTIONS)[number], readonly string[]> = {
+  Account: ['home_account_id', 'environment', 'realm', 'local_account_id', 'username', 'authority_type'],
+  IdToken: [...CREDENTIAL_MEMBERS, 'realm'],
+  AccessToken: [...CREDENTIAL_MEMBERS, 'realm', 'target'],
+  RefreshToken: CREDENTIAL_MEMBERS,
+}
+
+function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
+  if (!isObject(entity) || !TEXT_MEMBERS[section].every((member) => isText(entity[member]))) return false
+  const { tenantProfiles = [] } = entity
+  return Array.isArray(tenantProfiles) && tenantProfiles.every(isText)
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -53,7 +53,10 @@ export class SignInPlugin implements ICachePlugin {
     if (write === undefined) return
     this.#writes.delete(context)
     const acquired = takeAcquired(write)
-    if (isOnBehalfOf(acquired)) return
+    if (isOnBehalfOf(acquired)) {
+      report('msal-keyv:dropped-entities', { count: countEntities(acquired) })
+      return
+    }
     for (const [owner, cache] of splitByOwner(acquired)) {
       if (owner === NO_OWNER) {
         // An app token, and no sign-in.
@@ -72,6 +75,12 @@ function takeAcquired({ memory, marker, endTurn }: Write): SerializedCache {
   try {
     const { acquired, intact } = memory.endWrite(marker)
     memory.forgetAcquired()
+    if (intact && countEntities(acquired) === 0) {
+      throw new ConfigurationError(
+        'nothing was acquired to store: removeAccount removes nothing here, call plugin.evictAccount(homeAccountId); ' +
+          'acquireTokenByRefreshToken needs forceCache: true',
+      )
+    }
     if (!intact && Object.keys(acquired.Account).length === 0) {
       throw new ConfigurationError(
         'a sign-in was lost: acquireTokenSilent cleared the memory of the same client meanwhile. ' +

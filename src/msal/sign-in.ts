@@ -1,8 +1,9 @@
+import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import type { LinkedPartitions, LinkedSnapshot } from '../sessions/linked-partitions.ts'
-import { supersede, withoutExpired } from './merge.ts'
+import { supersede, usableUntil, withoutExpired } from './merge.ts'
 import { providerSessions } from './provider-sessions.ts'
-import { environmentsOf, hasCredentials, parseCache, type SerializedCache } from './schema.ts'
+import { environmentsOf, parseCache, type SerializedCache } from './schema.ts'
 
 /** What is known of a sign-in beyond its tokens. */
 export interface SignInDetails {
@@ -44,16 +45,19 @@ export async function commitSignIn(
   { sessionState, generation: known }: SignInDetails,
 ): Promise<string | undefined> {
   const stored = snapshot.partition && parseCache(snapshot.partition.cache)
+  if (snapshot.partition && stored === undefined) reportMalformed(partitions.keyOf(homeAccountId))
   if (stored !== undefined) checkEnvironment(stored, acquired)
-  const cache = withoutExpired(stored === undefined ? acquired : supersede(stored, acquired), Date.now())
-  if (!hasCredentials(cache)) return undefined
+  const now = Date.now()
+  const cache = withoutExpired(stored === undefined ? acquired : supersede(stored, acquired), now)
+  const expiresAt = usableUntil(cache)
+  if (expiresAt <= now) return undefined
   const generation = partitions.generationFor(snapshot, known)
   if (snapshot.current.kind === 'unreadable') await partitions.renewGeneration(homeAccountId, generation)
   const sessions = providerSessions(acquired, sessionState)
   await partitions.commitLinked(
     homeAccountId,
     snapshot,
-    { generation, cache: JSON.stringify(cache) },
+    { generation, cache: JSON.stringify(cache), expiresAt },
     sessions,
   )
   return generation
@@ -65,7 +69,8 @@ function checkEnvironment(stored: SerializedCache, acquired: SerializedCache): v
   const shared = [...environmentsOf(acquired)].some((environment) => known.has(environment))
   if (known.size > 0 && !shared) {
     throw new ConfigurationError(
-      'this account id is stored for another authority: give each authority a plugin with a namespace of its own',
+      'this account id is stored for another authority: give each authority a plugin with a namespace of its own, or, ' +
+        'if the authority has got another host name, evict the account and sign in again',
     )
   }
 }

@@ -1,4 +1,5 @@
 import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import { reportMalformed } from '../diagnostics.ts'
 import type { Release } from '../lock.ts'
 import type { TokenRecordRepository, TokenSnapshot } from '../partitions/token-records.ts'
 import type { LinkedPartitions } from '../sessions/linked-partitions.ts'
@@ -97,7 +98,9 @@ export abstract class TokenRecordPlugin implements ICachePlugin {
   #show(memory: Memory, snapshot: TokenSnapshot): string | undefined {
     memory.show(undefined)
     const json = this.visible(snapshot)
-    return memory.show(json) ? json : undefined
+    if (memory.show(json)) return json
+    reportMalformed(this.key)
+    return undefined
   }
 
   async #beginWrite(context: TokenCacheContext, memory: Memory): Promise<void> {

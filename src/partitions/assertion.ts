@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
+import { claimsOf } from '../jwt.ts'
 
 /** What is kept in mind of an incoming token, which itself goes nowhere. Whether it is genuine, the host has asked. */
 export interface Assertion {
   /** As MSAL computes its `userAssertionHash`: base64url of SHA-256. */
   readonly hash: string
-  /** Its `iat`, in epoch seconds; undefined where it cannot be read. */
+  /** When it was issued, in epoch seconds; undefined where it does not say. */
   readonly issuedAt: number | undefined
   /** Whether it was issued to an application in its own name, so that there is no user to evict. */
   readonly isAppOnly: boolean
@@ -18,13 +19,25 @@ export function readAssertion(assertion: unknown): Assertion {
   if (typeof assertion !== 'string' || assertion === '') {
     throw new TypeError('assertion must be a non-empty string: the incoming access token')
   }
-  const { iat, idtyp, sub, oid } = claimsOf(assertion)
+  const claims = claimsOf(assertion)
+  const { idtyp, sub, oid } = claims
   return {
     hash: createHash('sha256').update(assertion).digest('base64url'),
-    issuedAt: typeof iat === 'number' ? iat : undefined,
+    issuedAt: issueTimeOf(claims),
     // Where Entra ID leaves idtyp out, an application's own token is the one whose subject is its object id.
     isAppOnly: idtyp === undefined ? typeof oid === 'string' && oid === sub : idtyp === 'app',
   }
+}
+
+/** Entra ID dates its access tokens back, `iat` and `nbf` alike, for resources whose clocks are behind. Seconds. */
+const ENTRA_BACKDATING = 300
+const ENTRA_ISSUER =
+  /^https:\/\/(?:login\.(?:partner\.)?microsoftonline\.[a-z]+|sts\.(?:windows\.net|chinacloudapi\.cn))\//
+
+function issueTimeOf({ iss, iat, nbf }: Record<string, unknown>): number | undefined {
+  if (typeof iat !== 'number') return undefined
+  const isBackdated = typeof iss === 'string' && ENTRA_ISSUER.test(iss) && iat === nbf
+  return isBackdated ? iat + ENTRA_BACKDATING : iat
 }
 
 const LONGEST_SESSION_KEY = 1024
@@ -41,14 +54,4 @@ export function checkSessionKey(sessionKey: unknown): string {
 export function isIssuedBefore({ issuedAt }: Assertion, evictedAt: number): boolean {
   const latest = issuedAt === undefined ? Date.now() - LONGEST_LIFETIME : issuedAt * 1000
   return Math.floor(latest / 1000) <= Math.floor(evictedAt / 1000)
-}
-
-function claimsOf(token: string): Record<string, unknown> {
-  try {
-    const [, payload = ''] = token.split('.', 2)
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
-    return typeof claims === 'object' && claims !== null ? (claims as Record<string, unknown>) : {}
-  } catch {
-    return {}
-  }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { LONGEST_TTL } from '../options.ts'
-import { decodeRecord, encodeRecord } from './record.ts'
+import { decodeRecord, encodeRecord, type RecordDefect } from './record.ts'
 
 /** What the store says about an account's generation. */
 export type CurrentGeneration =
@@ -13,7 +13,7 @@ export type CurrentGeneration =
       readonly evictedAt: number
     }
   /** A generation record is there and says nothing: nothing of the account is valid (P8). */
-  | { readonly kind: 'unreadable' }
+  | { readonly kind: 'unreadable'; readonly reason: RecordDefect }
 
 /** Longer than anything it invalidates lives, with an hour for clocks that disagree. Milliseconds. */
 export const GENERATION_LIFETIME = LONGEST_TTL + 60 * 60 * 1000
@@ -29,7 +29,8 @@ export function encodeGeneration(key: string, generation: string, now: number): 
 export function decodeGeneration(value: unknown, key: string): CurrentGeneration {
   if (value === undefined) return { kind: 'none' }
   const record = typeof value === 'string' ? decodeRecord(value, key) : { unreadable: 'malformed' as const }
-  if ('unreadable' in record || record.generation === undefined) return { kind: 'unreadable' }
+  if ('unreadable' in record) return { kind: 'unreadable', reason: record.unreadable }
+  if (record.generation === undefined) return { kind: 'unreadable', reason: 'malformed' }
   return { kind: 'known', id: record.generation, evictedAt: record.expiresAt - GENERATION_LIFETIME }
 }
 

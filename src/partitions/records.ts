@@ -38,7 +38,7 @@ export class Records {
   /** One store call. */
   async readGeneration(key: string, timeout?: number): Promise<CurrentGeneration> {
     const [value] = await this.#store.read([key], timeout)
-    return decodeGeneration(value, key)
+    return generationOf(value, key)
   }
 
   /** As {@link read}, with a generation record, and with `others`. One store call. */
@@ -57,7 +57,7 @@ export class Records {
     const [value, generation, ...rest] = values
     return {
       record: this.#open(value, key),
-      current: decodeGeneration(generation, generationKey),
+      current: generationOf(generation, generationKey),
       others: this.#openAll(others, rest),
     }
   }
@@ -74,7 +74,12 @@ export class Records {
     const start = performance.now()
     const unlock = await this.#locks.acquire(key, this.#store.timeout / 2)
     try {
-      return { snapshot: await load(this.#store.timeout - (performance.now() - start)), unlock }
+      return {
+        snapshot: await load(
+          Math.max(this.#store.timeout / 2, this.#store.timeout - (performance.now() - start)),
+        ),
+        unlock,
+      }
     } catch (error) {
       unlock()
       throw error
@@ -129,6 +134,12 @@ export class Records {
     if (isNews) report('msal-keyv:unreadable-record', { key, reason: defect })
     return defect === undefined && !('unreadable' in record) ? record : undefined
   }
+}
+
+function generationOf(value: unknown, key: string): CurrentGeneration {
+  const current = decodeGeneration(value, key)
+  if (current.kind === 'unreadable') report('msal-keyv:unreadable-record', { key, reason: current.reason })
+  return current
 }
 
 function hasExpired(record: StoredRecord): 'expired' | undefined {

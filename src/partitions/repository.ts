@@ -22,6 +22,8 @@ export interface AccountPartition {
   readonly cache: string
   /** The keys of the session links that lead to it. */
   readonly sessions: readonly string[]
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
 }
 
 /** What the store held for one account at one moment. */
@@ -103,8 +105,20 @@ export class PartitionRepository {
     )
     const generation = record?.generation
     const valid = record !== undefined && generation !== undefined && isValid(generation, current)
-    const partition = valid ? { generation, cache: record.body, sessions: record.sessions ?? [] } : undefined
+    if (!valid) return { partition: undefined, current, others, expiresAt }
+    const { body: cache, sessions = [] } = record
+    const partition = { generation, cache, sessions, expiresAt: record.expiresAt }
     return { partition, current, others, expiresAt }
+  }
+
+  /**
+   * Whether a sign-in is the one of now. One store call.
+   * @throws {StoreUnavailableError}
+   */
+  async isCurrent(homeAccountId: string, generation: string): Promise<boolean> {
+    const { partition, current } = await this.load(homeAccountId)
+    // Without a record that can be read here there may be one all the same, or a refresh in flight that writes one.
+    return partition === undefined ? isValid(generation, current) : partition.generation === generation
   }
 
   /**

@@ -10,6 +10,14 @@ export interface LinkedSnapshot extends AccountSnapshot {
   readonly linksRead: ReadonlySet<string>
 }
 
+/** What to store for one account, but for its links. */
+export interface LinkedCommit {
+  readonly generation: string
+  readonly cache: string
+  /** When the cache is of no more use, in epoch milliseconds; its record expires then, or with `ttl`. */
+  readonly expiresAt: number
+}
+
 /**
  * The accounts' partitions, and the links of the provider's sessions to them: read and written in the same store
  * calls, so that a link slides and expires with the partition it leads to.
@@ -45,10 +53,11 @@ export class LinkedPartitions extends PartitionRepository {
   async commitLinked(
     homeAccountId: string,
     snapshot: LinkedSnapshot,
-    { generation, cache }: { generation: string; cache: string },
+    { generation, cache, expiresAt: end }: LinkedCommit,
     sessions: readonly ProviderSession[],
   ): Promise<void> {
-    const { expiresAt, partition } = snapshot
+    const { partition } = snapshot
+    const expiresAt = Math.min(snapshot.expiresAt, end)
     const current = this.links.keysOf(sessions)
     const unread = [...current.keys()].filter((key) => !snapshot.linksRead.has(key))
     const read = new Map([...snapshot.others, ...(await this.#records.readAll(unread))])
@@ -57,9 +66,14 @@ export class LinkedPartitions extends PartitionRepository {
     for (const key of kept) {
       const stored = read.get(key)
       // A link that was not read slides with a later write.
-      const issuer = current.get(key)?.issuer ?? issuerOf(stored, homeAccountId)
-      if (issuer === undefined) continue
-      alongside.push(linkRecord(key, stored, { homeAccountId, generation, issuer, expiresAt }, Date.now()))
+      const issuers = new Set([...issuersOf(stored, homeAccountId), ...(current.get(key) ?? [])])
+      const [first, ...others] = [...issuers].map((issuer) => ({
+        homeAccountId,
+        generation,
+        issuer,
+        expiresAt,
+      }))
+      if (first !== undefined) alongside.push(linkRecord(key, stored, [first, ...others], Date.now()))
     }
     await this.commit(homeAccountId, { generation, cache, expiresAt, sessions: kept, alongside })
   }
@@ -83,6 +97,8 @@ export class LinkedPartitions extends PartitionRepository {
   }
 }
 
-function issuerOf(stored: StoredRecord | undefined, homeAccountId: string): string | undefined {
-  return readLinks(stored).find((link) => link.homeAccountId === homeAccountId)?.issuer
+function issuersOf(stored: StoredRecord | undefined, homeAccountId: string): string[] {
+  return readLinks(stored)
+    .filter((link) => link.homeAccountId === homeAccountId)
+    .map(({ issuer }) => issuer)
 }

@@ -22,6 +22,8 @@ export interface Link {
 
 /** The most session links that one account's record keeps alive; the oldest go first. */
 const MOST_LINKS = 32
+/** The most that one session or person can lead to: what a browser sends as `session_state` is its own choice. */
+const MOST_ACCOUNTS = 64
 const GUID_SEGMENT = /\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=\/|$)/i
 
 /**
@@ -48,13 +50,13 @@ export class SessionLinks {
     return this.#names.session('sub', issuer.replace(GUID_SEGMENT, '/{tenantid}'), subject)
   }
 
-  /** The links of these sessions, by key. */
-  keysOf(sessions: readonly ProviderSession[]): Map<string, ProviderSession> {
-    const keys = new Map<string, ProviderSession>()
-    for (const session of sessions) {
-      const { issuer, sid, subject } = session
-      if (sid !== undefined) keys.set(this.sidKey(issuer, sid), session)
-      if (subject !== undefined) keys.set(this.subjectKey(issuer, subject), session)
+  /** The issuers that name these sessions, by the key of the link: a guest's two tenants may share one `sid`. */
+  keysOf(sessions: readonly ProviderSession[]): Map<string, Set<string>> {
+    const keys = new Map<string, Set<string>>()
+    const add = (key: string, issuer: string) => keys.set(key, (keys.get(key) ?? new Set()).add(issuer))
+    for (const { issuer, sid, subject } of sessions) {
+      if (sid !== undefined) add(this.sidKey(issuer, sid), issuer)
+      if (subject !== undefined) add(this.subjectKey(issuer, subject), issuer)
     }
     return keys
   }
@@ -70,13 +72,14 @@ export function keptLinks(known: readonly string[], added: Iterable<string>): st
 export function linkRecord(
   key: string,
   stored: StoredRecord | undefined,
-  link: Link,
+  own: readonly [Link, ...Link[]],
   now: number,
 ): StoredRecord {
+  const [{ homeAccountId: account }] = own
   const others = readLinks(stored).filter(
-    ({ homeAccountId, expiresAt }) => homeAccountId !== link.homeAccountId && expiresAt > now,
+    ({ homeAccountId, expiresAt }) => homeAccountId !== account && expiresAt > now,
   )
-  const links = [...others, link]
+  const links = [...others, ...own].slice(-MOST_ACCOUNTS)
   const expiresAt = Math.max(...links.map((each) => each.expiresAt))
   const body = JSON.stringify(
     links.map((each) => [each.homeAccountId, each.generation, each.issuer, each.expiresAt]),

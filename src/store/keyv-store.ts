@@ -18,6 +18,8 @@ export interface KeyvLike {
 interface Adapter {
   getMany?: unknown
   getClient?: () => Promise<unknown>
+  /** Keyv 6 puts an adapter that was made for Keyv 5 behind a bridge. */
+  store?: { getClient?: () => Promise<unknown> }
 }
 
 interface Call {
@@ -26,11 +28,18 @@ interface Call {
   ended: boolean
 }
 
+/** The first connection of an adapter that makes one. */
+interface Connection {
+  readonly made: Promise<void>
+  /** What went wrong so far: a client that tries again and again says it here only. */
+  readonly attempt: Call
+}
+
 // Keyv reports a failed call by an `error` event and a plain result. The event is emitted in the asynchronous
 // context of the call it belongs to, so this tells whose it is, under concurrency too.
 const calls = new AsyncLocalStorage<Call>()
 const listening = new WeakSet<KeyvLike>()
-const connections = new WeakMap<KeyvLike, Promise<unknown>>()
+const connections = new WeakMap<KeyvLike, Connection>()
 
 function attributeError(error: unknown): void {
   const call = calls.getStore()
@@ -76,10 +85,22 @@ export class KeyvStore {
 
   async #readAll(keys: readonly string[]): Promise<unknown> {
     const adapter = this.#adapter
-    if (adapter === undefined || adapter instanceof Map || typeof adapter.getMany === 'function') {
-      return this.#keyv.getMany([...keys])
-    }
+    const hasBatch = adapter === undefined || adapter instanceof Map || typeof adapter.getMany === 'function'
     // Keyv 5 reads one by one here and turns each failure into a miss, without an event.
+    if (!hasBatch) return this.#readEach(keys)
+    const call = calls.getStore()
+    try {
+      const values = await this.#keyv.getMany([...keys])
+      if (!isMoved(call?.error)) return values
+    } catch (error) {
+      if (!isMoved(error)) throw error
+    }
+    // A Redis Cluster has given the keys to another node, and node-redis finds it by single commands only.
+    if (call !== undefined) Object.assign(call, { failed: false, error: undefined })
+    return this.#readEach(keys)
+  }
+
+  async #readEach(keys: readonly string[]): Promise<unknown[]> {
     const values: unknown[] = []
     for (const key of keys) {
       const raw = await this.#keyv.getRaw(key)
@@ -124,11 +145,15 @@ export class KeyvStore {
     run: () => Promise<Result>,
     timeout: number = this.#timeout,
   ): Promise<{ result: Result; call: Call }> {
-    const call: Call = { failed: false, error: undefined, ended: false }
+    const call = newCall()
+    const { made, attempt } = this.#connection()
     const { promise: late, reject } = Promise.withResolvers<never>()
-    const timer = setTimeout(() => reject(new StoreUnavailableError(operation, { timedOut: true })), timeout)
+    const timer = setTimeout(() => {
+      const cause = call.error ?? (attempt.ended ? undefined : attempt.error)
+      reject(new StoreUnavailableError(operation, { timedOut: true, cause }))
+    }, timeout)
     try {
-      const result = await Promise.race([calls.run(call, () => this.#connected().then(run)), late])
+      const result = await Promise.race([calls.run(call, () => made.then(run)), late])
       return { result, call }
     } catch (error) {
       if (error instanceof StoreUnavailableError) throw error
@@ -143,18 +168,40 @@ export class KeyvStore {
    * The first connection, shared by all who wait for it: @keyv/redis takes a client that is still connecting for
    * a connected one, so that concurrent first calls fail, or are answered with misses on a Redis Cluster.
    */
-  #connected(): Promise<unknown> {
+  #connection(): Connection {
     const known = connections.get(this.#keyv)
     if (known !== undefined) return known
-    const connection = Promise.resolve(this.#adapter?.getClient?.())
+    const attempt = newCall()
+    const made = calls.run(attempt, () => this.#connect(attempt))
+    made.catch(() => connections.delete(this.#keyv))
+    const connection = { made, attempt }
     connections.set(this.#keyv, connection)
-    connection.catch(() => connections.delete(this.#keyv))
     return connection
+  }
+
+  async #connect(attempt: Call): Promise<void> {
+    try {
+      const adapter = this.#adapter
+      await (adapter?.getClient === undefined ? adapter?.store : adapter)?.getClient?.()
+    } catch (error) {
+      // The adapter's own error says no more than that it failed.
+      throw attempt.error ?? error
+    } finally {
+      attempt.ended = true
+    }
   }
 
   get #adapter(): Adapter | undefined {
     return (this.#keyv as { store?: Adapter }).store
   }
+}
+
+function newCall(): Call {
+  return { failed: false, error: undefined, ended: false }
+}
+
+function isMoved(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('MOVED ')
 }
 
 function atLeastOne(ttl: number): number {

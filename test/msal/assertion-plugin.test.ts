@@ -402,3 +402,22 @@ test.each(['opaque', 'a.b.c', `a.${Buffer.from('7').toString('base64url')}.c`])(
     expect(() => host().plugin.forAssertion(assertion)).not.toThrow()
   },
 )
+
+test('a token that Entra ID dated back by five minutes counts from when it was issued', async () => {
+  const { entra, plugin, ask } = host()
+  const user = entra.user()
+  await ask(entra.assertion(user))
+  pass(HOUR)
+  await plugin.evictAccount(user.homeAccountId)
+  pass(10 * SECOND)
+  const iat = Math.floor(Date.now() / 1000) - 300
+  const iss = entra.issuerFor(TENANT_ID)
+  expect((await ask(entra.assertion(user, { iss, iat, nbf: iat })))?.accessToken).not.toBe('')
+  for (const claims of [
+    { iss, iat },
+    { iss: 'https://op.example', iat, nbf: iat },
+    { iss, iat: iat - 11, nbf: iat - 11 },
+  ]) {
+    await expect(ask(entra.assertion(user, claims))).rejects.toMatchObject({ code: 'ERR_ACCOUNT_EVICTED' })
+  }
+})

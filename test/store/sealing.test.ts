@@ -421,7 +421,9 @@ describe('the tests above can fail', () => {
     )
     const sealing = lenient(broken.Sealing)
     // Whether one of the flips changes nothing but spare bits depends on the last character, and so on the iv.
-    const opened = Array.from({ length: 50 }, () => opening(sealing, bitFlips(sealing.seal(RECORD, KEY)), KEY))
+    const opened = Array.from({ length: 50 }, () =>
+      opening(sealing, bitFlips(sealing.seal(RECORD, KEY)), KEY),
+    )
     expect(opened.flat()).not.toEqual([])
     const others = respellings(sealing.seal(partition.text, partition.recordKey))
     expect(opening(sealing, others, partition.recordKey)).toEqual(others)

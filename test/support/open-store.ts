@@ -2,6 +2,7 @@ import KeyvPostgres from '@keyv/postgres'
 import KeyvRedis from '@keyv/redis'
 import KeyvSqlite from '@keyv/sqlite'
 import { Keyv } from 'keyv'
+import { KeyvBridgeAdapter } from 'keyv6'
 
 /** Where a store is, as JSON that can be handed to another process. */
 export type StoreAddress =
@@ -24,11 +25,14 @@ const redisAdapter = { throwOnErrors: true, connectionTimeout: 2_000 }
 
 /** Opens a store as a host would: its own connection, nothing read yet. */
 export async function openStore(address: StoreAddress): Promise<Keyv> {
-  return new Keyv(await openAdapter(address), { useKeyPrefix: false })
+  return new Keyv(await openAdapter(address), { namespace: '', useKeyPrefix: false })
 }
 
 /** Closes a store at once, even if its server no longer answers. */
-export async function closeStore({ store }: Keyv): Promise<void> {
+export async function closeStore(keyv: object): Promise<void> {
+  const adapter = 'store' in keyv ? keyv.store : undefined
+  // Keyv 6 has a bridge in front of an adapter that was made for Keyv 5.
+  const store = adapter instanceof KeyvBridgeAdapter ? adapter.store : adapter
   if (store instanceof KeyvRedis) {
     await store.disconnect(true)
   } else if (store instanceof KeyvSqlite) {
@@ -39,7 +43,8 @@ export async function closeStore({ store }: Keyv): Promise<void> {
   }
 }
 
-async function openAdapter(address: StoreAddress) {
+/** The storage adapter alone, for a Keyv of another major. */
+export async function openAdapter(address: StoreAddress) {
   switch (address.kind) {
     case 'redis':
       return new KeyvRedis({ ...redisClient, url: address.url }, redisAdapter)

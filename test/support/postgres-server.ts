@@ -10,11 +10,13 @@ const run = promisify(execFile)
 export class PostgresServer {
   readonly uri: string
   readonly #folder: string
-  readonly #process: ChildProcess
+  readonly #spawn: () => Promise<ChildProcess>
+  #process: ChildProcess
 
-  private constructor(port: number, folder: string, child: ChildProcess) {
+  private constructor(port: number, folder: string, spawn: () => Promise<ChildProcess>, child: ChildProcess) {
     this.uri = `postgresql://postgres@127.0.0.1:${port}/postgres`
     this.#folder = folder
+    this.#spawn = spawn
     this.#process = child
   }
 
@@ -41,19 +43,30 @@ export class PostgresServer {
         ],
         options,
       )
-      return await startOnFreePort(
-        async (port) =>
-          new PostgresServer(port, folder, await spawnPostgres(port, database, folder, options)),
-      )
+      return await startOnFreePort(async (port) => {
+        const spawn = () => spawnPostgres(port, database, folder, options)
+        return new PostgresServer(port, folder, spawn, await spawn())
+      })
     } catch (error) {
       await removeFolder(folder)
       throw error
     }
   }
 
-  async stop(): Promise<void> {
+  /** Ends it at once, as a crash does, with every connection. */
+  async kill(): Promise<void> {
     this.#process.kill('SIGQUIT')
     await ended(this.#process)
+  }
+
+  /** Starts it again on the same port, with its data. */
+  async restart(): Promise<void> {
+    await this.kill()
+    this.#process = await this.#spawn()
+  }
+
+  async stop(): Promise<void> {
+    await this.kill()
     await removeFolder(this.#folder)
   }
 }

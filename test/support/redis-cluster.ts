@@ -3,28 +3,46 @@ import { createClient } from '@keyv/redis'
 import { RedisServer } from './redis-server.ts'
 
 const slotCount = 16_384
+const settings = { 'cluster-node-timeout': '1000', 'repl-diskless-sync-delay': '0' }
+
+export interface RedisClusterOptions {
+  /** Gives the first master a replica, which takes its place when it fails. */
+  readonly replica?: boolean
+  /** Keeps the data over a node's `restart()`. */
+  readonly appendOnly?: boolean
+}
 
 /** A real Redis Cluster of three masters, each with a third of the slots. */
 export class RedisCluster {
+  /** The masters. */
   readonly nodes: readonly RedisServer[]
+  readonly replica: RedisServer | undefined
 
-  private constructor(nodes: readonly RedisServer[]) {
+  private constructor(nodes: readonly RedisServer[], replica: RedisServer | undefined) {
     this.nodes = nodes
+    this.replica = replica
   }
 
   /** Resolves once every node knows an owner for every slot: about two seconds, Redis waits that long. */
-  static async start(): Promise<RedisCluster> {
+  static async start({
+    replica = false,
+    appendOnly = false,
+  }: RedisClusterOptions = {}): Promise<RedisCluster> {
     const nodes: RedisServer[] = []
     try {
-      for (let node = 0; node < 3; node++) {
-        nodes.push(await RedisServer.start({ cluster: true }))
+      for (let node = 0; node < (replica ? 4 : 3); node++) {
+        nodes.push(await RedisServer.start({ cluster: true, appendOnly, settings }))
       }
-      await join(nodes)
+      const masters = nodes.slice(0, 3)
+      await join(masters)
+      const [first] = masters
+      const [fourth] = nodes.slice(3)
+      if (first !== undefined && fourth !== undefined) await replicate(first, fourth, masters)
+      return new RedisCluster(masters, fourth)
     } catch (error) {
       await Promise.all(nodes.map((node) => node.stop()))
       throw error
     }
-    return new RedisCluster(nodes)
   }
 
   get urls(): readonly string[] {
@@ -32,8 +50,27 @@ export class RedisCluster {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.stop()))
+    await Promise.all([...this.nodes, ...(this.replica ? [this.replica] : [])].map((node) => node.stop()))
   }
+}
+
+async function replicate(
+  master: RedisServer,
+  replica: RedisServer,
+  masters: readonly RedisServer[],
+): Promise<void> {
+  const id = String(await master.command('CLUSTER', 'MYID'))
+  const replicaId = String(await replica.command('CLUSTER', 'MYID'))
+  await master.command('CLUSTER', 'MEET', '127.0.0.1', `${replica.port}`)
+  // It has to have heard of its master first, and then the others of both: they vote.
+  await said(replica, ['CLUSTER', 'NODES'], id)
+  await replica.command('CLUSTER', 'REPLICATE', id)
+  await said(replica, ['INFO', 'replication'], 'master_link_status:up')
+  for (const node of masters) await said(node, ['CLUSTER', 'REPLICAS', id], replicaId)
+}
+
+async function said(node: RedisServer, command: readonly string[], text: string): Promise<void> {
+  while (!String(await node.command(...command)).includes(text)) await delay(20)
 }
 
 async function join(nodes: readonly RedisServer[]): Promise<void> {

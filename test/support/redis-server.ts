@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import { createClient } from '@keyv/redis'
 import { ended, makeFolder, removeFolder, startOnFreePort, startServer } from './programs.ts'
 
 export interface RedisServerOptions {
@@ -6,6 +7,8 @@ export interface RedisServerOptions {
   readonly appendOnly?: boolean
   /** Makes it a node for a Redis Cluster. */
   readonly cluster?: boolean
+  /** Whatever else `redis.conf` can say. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** A real Redis on a free loopback port, with its files in a folder of its own. */
@@ -36,7 +39,19 @@ export class RedisServer {
   }
 
   get url(): string {
-    return `redis://127.0.0.1:${this.port}`
+    const password = this.#options.settings?.requirepass
+    const credentials = password === undefined ? '' : `:${password}@`
+    return `redis://${credentials}127.0.0.1:${this.port}`
+  }
+
+  /** Sends one command over a connection of its own. */
+  async command(...words: string[]): Promise<unknown> {
+    const client = await createClient({ url: this.url }).connect()
+    try {
+      return await client.sendCommand(words)
+    } finally {
+      client.destroy()
+    }
   }
 
   /** Ends it as a crash does. */
@@ -76,6 +91,7 @@ function spawnRedis(port: number, folder: string, options: RedisServerOptions): 
     // Acknowledged writes survive kill(): with 'everysec' some may still be in the server's memory.
     appendfsync: 'always',
     'cluster-enabled': options.cluster ? 'yes' : 'no',
+    ...options.settings,
   }
   return startServer('redis-server', {
     args: Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]),

@@ -1,0 +1,75 @@
+// One server of an application whose records are sealed: answers with tokens, of one provider that is in the process
+// that started it. Started by `TokenProcess`.
+import {
+  type INetworkModule,
+  type NetworkRequestOptions,
+  type NetworkResponse,
+  version,
+} from '@azure/msal-node'
+import { ConfidentialClients, type EncryptionKey } from '../../src/index.ts'
+import { EntraStandIn, SCOPES } from './entra.ts'
+import { closeStore, openStore, type StoreAddress } from './open-store.ts'
+
+export interface TokenProcessSettings {
+  readonly address: StoreAddress
+  readonly encryptionKeys?: EncryptionKey[]
+  readonly allowPlaintext?: boolean
+}
+
+/** Asks for a token. Answered with whether it came from the cache, or with MSAL's error code. */
+export interface TokenRequest {
+  readonly id: number
+  readonly homeAccountId: string
+  readonly forceRefresh: boolean
+}
+
+export type TokenProcessMessage =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'token'; readonly id: number; readonly fromCache: boolean }
+  | { readonly kind: 'error'; readonly id: number; readonly code: string }
+  | { readonly kind: 'provider'; readonly id: number; readonly url: string; readonly body: string }
+
+export type TokenProcessCommand =
+  | ({ readonly kind: 'request' } & TokenRequest)
+  | { readonly kind: 'provided'; readonly id: number; readonly response: NetworkResponse<unknown> }
+  | { readonly kind: 'end' }
+
+const settings = JSON.parse(process.argv[2] ?? '') as TokenProcessSettings
+const { address, ...options } = settings
+const asked = new Map<number, (response: NetworkResponse<unknown>) => void>()
+
+function send(message: TokenProcessMessage): void {
+  process.send?.(message)
+}
+
+const provider: INetworkModule = {
+  sendGetRequestAsync: () => Promise.reject(new Error(`MSAL Node ${version} asked for metadata`)),
+  sendPostRequestAsync: <T>(url: string, { body = '' }: NetworkRequestOptions = {}) =>
+    new Promise<NetworkResponse<T>>((resolve) => {
+      const id = asked.size
+      asked.set(id, resolve as (response: NetworkResponse<unknown>) => void)
+      send({ kind: 'provider', id, url, body })
+    }),
+}
+
+const store = await openStore(address)
+const { auth } = new EntraStandIn().configuration()
+const msal = new ConfidentialClients({ auth, system: { networkClient: provider } }, { ...options, store })
+
+async function answer({ id, homeAccountId, forceRefresh }: TokenRequest): Promise<void> {
+  try {
+    const { fromCache } = await msal.acquireTokenSilent(homeAccountId, { scopes: SCOPES, forceRefresh })
+    send({ kind: 'token', id, fromCache })
+  } catch (error) {
+    const { errorCode, code, message } = error as { errorCode?: string; code?: string; message: string }
+    send({ kind: 'error', id, code: errorCode ?? code ?? message })
+  }
+}
+
+process.on('message', async (command: TokenProcessCommand) => {
+  if (command.kind === 'request') return answer(command)
+  if (command.kind === 'provided') return asked.get(command.id)?.(command.response)
+  await closeStore(store)
+  process.disconnect?.()
+})
+send({ kind: 'ready' })
