@@ -124,6 +124,45 @@ describe.each(MAJORS)('%s', (_, make) => {
     }
   })
 
+  test('keys that a Redis Cluster has moved are read one by one, which node-redis follows', async () => {
+    const { map, ...rest } = adapter()
+    const listeners: ErrorListener[] = []
+    const getMany = async (keys: string[]) => {
+      const error = new Error('MOVED 7 127.0.0.1:7001')
+      for (const listener of listeners) listener(error)
+      if (map.has('throws')) throw error
+      return keys.map(() => undefined)
+    }
+    const on = (_event: 'error', listener: ErrorListener) => void listeners.push(listener)
+    const store = new KeyvStore(make({ ...rest, on, getMany }), 1000)
+    await store.write('k', 'v', 1000)
+    expect(await store.read(['k', 'nothing'])).toEqual(['v', undefined])
+    map.set('throws', true)
+    expect(await store.read(['k', 'nothing'])).toEqual(['v', undefined])
+  })
+
+  test('the first connection is made once and waited for by all, and its failure says why', async () => {
+    const { map: _, ...rest } = adapter()
+    const listeners: ErrorListener[] = []
+    let connections = 0
+    const getClient = async () => {
+      connections++
+      await new Promise(setImmediate)
+      if (connections > 1) return
+      for (const listener of listeners) listener(new Error('WRONGPASS'))
+      throw new Error('not connected')
+    }
+    const on = (_event: 'error', listener: ErrorListener) => void listeners.push(listener)
+    const store = new KeyvStore(make({ ...rest, on, getClient }), 1000)
+    const failed = await Promise.allSettled([store.read(['k']), store.read(['k'])])
+    for (const outcome of failed) {
+      expect(outcome).toMatchObject({ reason: { timedOut: false, cause: { message: 'WRONGPASS' } } })
+    }
+    expect(connections).toBe(1)
+    expect(await Promise.all([store.read(['k']), store.read(['k'])])).toEqual([[undefined], [undefined]])
+    expect(connections).toBe(2)
+  })
+
   test('one listener, however many stores are made of it', () => {
     const keyv = make(adapter())
     let listeners = 0

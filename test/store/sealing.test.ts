@@ -376,7 +376,7 @@ describe('the format', () => {
 
 describe('the tests above can fail', () => {
   const ASSOCIATED_DATA = 'function associatedData(keyId: string, recordKey: string): Buffer {'
-  const SUBKEY = 'function subkey(key: KeyObject, recordKey: string): KeyObject {'
+  const SUBKEY = 'subkey(recordKey: string): KeyObject {'
 
   function opensElsewhere(Class: SealingClass): boolean {
     const sealing = lenient(Class)
@@ -430,7 +430,7 @@ describe('the tests above can fail', () => {
   })
 
   test('without the tag, flipped bits open', async () => {
-    const broken = await mutantSealing(" + decipher.final('utf8')", '')
+    const broken = await mutantSealing('decipher.final()', '')
     const sealing = lenient(broken.Sealing)
     expect(opening(sealing, bitFlips(sealing.seal(RECORD, KEY)), KEY)).not.toEqual([])
   })
