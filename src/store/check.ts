@@ -17,16 +17,21 @@ export interface StoreCheck {
   warnings: StoreWarning[]
 }
 
-/** What can be seen of a Keyv instance and its adapter beyond their common interface. */
-interface Visible {
-  readonly store?: {
-    readonly throwOnErrors?: unknown
-    readonly client?: {
-      readonly options?: { readonly disableOfflineQueue?: unknown }
-      configGet?(name: string): Promise<Record<string, string>>
-    }
-    get?(key: string): Promise<unknown>
+/** What can be seen of an adapter beyond Keyv's interface. */
+interface Adapter {
+  readonly throwOnErrors?: unknown
+  readonly client?: {
+    readonly options?: { readonly disableOfflineQueue?: unknown }
+    configGet?(name: string): Promise<Record<string, string>>
   }
+  get?(key: string): Promise<unknown>
+  /** Keyv 6 puts a bridge before an adapter that was made for Keyv 5. */
+  readonly store?: Adapter
+}
+
+function adapterOf(keyv: KeyvLike): Adapter | undefined {
+  const { store } = keyv as { store?: Adapter }
+  return store?.client === undefined ? (store?.store ?? store) : store
 }
 
 const MINUTE = 60_000
@@ -71,7 +76,7 @@ const OFFLINE_QUEUE =
   'disableOfflineQueue: true'
 
 async function adapterWarnings(keyv: KeyvLike): Promise<(StoreWarning | false)[]> {
-  const { store: adapter } = keyv as Visible
+  const adapter = adapterOf(keyv)
   const client = adapter?.client
   const policy = await evictionPolicy(client)
   return [
@@ -90,7 +95,7 @@ async function adapterWarnings(keyv: KeyvLike): Promise<(StoreWarning | false)[]
 }
 
 /** Undefined where there is no Redis, or it does not say: managed services often refuse CONFIG. */
-async function evictionPolicy(client: NonNullable<Visible['store']>['client']): Promise<string | undefined> {
+async function evictionPolicy(client: Adapter['client']): Promise<string | undefined> {
   try {
     return (await client?.configGet?.('maxmemory-policy'))?.['maxmemory-policy']
   } catch {
@@ -99,7 +104,7 @@ async function evictionPolicy(client: NonNullable<Visible['store']>['client']): 
 }
 
 async function isKeyPrefixed(keyv: KeyvLike, key: string): Promise<boolean> {
-  const { store: adapter } = keyv as Visible
+  const adapter = adapterOf(keyv)
   if (typeof adapter?.get !== 'function') return false
   const raw = await adapter.get(key)
   return raw === undefined || raw === null

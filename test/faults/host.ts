@@ -1,0 +1,256 @@
+import { setTimeout as pass } from 'node:timers/promises'
+import type { AuthenticationResult } from '@azure/msal-node'
+import { expect } from 'vitest'
+import {
+  ConfidentialClients,
+  EvictionError,
+  type HostSession,
+  type KeyvLike,
+  LogoutHandler,
+  StoreUnavailableError,
+} from '../../src/index.ts'
+import { EntraStandIn, type Held, SCOPES, type User } from '../support/entra.ts'
+import { storedText } from '../support/stored.ts'
+import { OPERATIONS, type Operation, type Outcome, type Row } from './table.ts'
+
+/** A fault of a store, forced. */
+export interface Fault {
+  inject(): unknown
+  /** Before each operation, for a fault that has to be renewed. */
+  renew?(operation: Operation): unknown
+  heal(): unknown
+}
+
+export interface Measured {
+  readonly outcome: Outcome
+  readonly milliseconds: number
+}
+
+/** How much later than it should a timer may be on a busy machine. */
+const NOISE = 250
+const RESUMED = 8_000
+let resources = 0
+
+/** Of a resource that has no token yet, and so long that the record does not fit in the place that it had. */
+function newScopes(): string[] {
+  return [`api://${'a'.repeat(6_000)}-${resources++}/read`]
+}
+const ISSUER = 'https://login.microsoftonline.com/{tenantid}/v2.0'
+const redirectUri = 'https://app.example/callback'
+
+/** One process of a host, and what its users do to it while its store fails. */
+export class FaultyHost {
+  readonly entra: EntraStandIn
+  readonly msal: ConfidentialClients
+  /** Makes up the users of `suffer`. */
+  newUser: () => User | Promise<User> = () => this.entra.user()
+  readonly #keyv: KeyvLike
+  readonly #logout: LogoutHandler
+  readonly #storeTimeout: number
+
+  constructor(keyv: KeyvLike, storeTimeout: number, entra = new EntraStandIn({ size: 'small' })) {
+    this.entra = entra
+    this.#keyv = keyv
+    this.#storeTimeout = storeTimeout
+    this.msal = new ConfidentialClients(entra.configuration(), { store: keyv, storeTimeout })
+    this.#logout = new LogoutHandler(this.msal, { issuer: ISSUER, jwks: { keys: [] } })
+  }
+
+  async signIn(user: User): Promise<HostSession> {
+    const request = { scopes: SCOPES, redirectUri, code: this.entra.code(user) }
+    return (await this.msal.acquireTokenByCode(request)).session
+  }
+
+  silent(
+    session: HostSession,
+    options: { forceRefresh?: boolean; scopes?: string[] } = {},
+  ): Promise<AuthenticationResult> {
+    return this.msal.acquireTokenSilent(session, { scopes: SCOPES, ...options })
+  }
+
+  /** A refresh that waits for the provider's answer. */
+  async beginRefresh(session: HostSession): Promise<{ held: Held; done: Promise<AuthenticationResult> }> {
+    const held = this.entra.hold(
+      ({ grant, homeAccountId }) => grant === 'refresh_token' && homeAccountId === session.homeAccountId,
+    )
+    const done = this.silent(session, { scopes: newScopes() })
+    done.catch(() => {})
+    const first = await Promise.race([held.arrived.then(() => 'request'), done.then(() => 'answer')])
+    expect(first).toBe('request')
+    return { held, done }
+  }
+
+  evict({ homeAccountId }: HostSession): Promise<unknown> {
+    return this.msal.plugin.evictAccount(homeAccountId)
+  }
+
+  async logoutCallback(user: User): Promise<unknown> {
+    const query = new URLSearchParams({ iss: this.entra.issuerFor(user.tid), sid: user.sid ?? '' })
+    const outcome = await this.#logout.handle({ method: 'GET', url: `/logout?${query}` })
+    if (outcome.error) throw outcome.error
+    expect(outcome).toMatchObject({ status: 200, result: 'evicted' })
+    return outcome
+  }
+
+  isSignedIn({ homeAccountId }: HostSession): Promise<boolean> {
+    return this.msal.plugin.isSignedIn(homeAccountId)
+  }
+
+  /**
+   * Does the five things under the fault, and then shows that nobody was harmed by it.
+   * @param earlier another process, which the users signed in to before this one was started
+   * @param later another one, which takes its place
+   */
+  async suffer(
+    fault: Fault,
+    earlier: FaultyHost = this,
+    later: () => Promise<FaultyHost> = async () => this,
+  ): Promise<{ measured: Record<Operation, Measured>; resumption: number }> {
+    const users = {
+      silent: await this.newUser(),
+      refreshing: await this.newUser(),
+      new: await this.newUser(),
+      evicted: await this.newUser(),
+      loggedOut: await this.newUser(),
+      evictedBefore: await this.newUser(),
+    }
+    const silent = await earlier.signIn(users.silent)
+    const refreshing = await earlier.signIn(users.refreshing)
+    const evicted = await earlier.signIn(users.evicted)
+    const loggedOut = await earlier.signIn(users.loggedOut)
+    const evictedBefore = await earlier.signIn(users.evictedBefore)
+    const refresh = earlier === this ? await this.beginRefresh(refreshing) : undefined
+    const lateRefresh = await earlier.beginRefresh(evictedBefore)
+    await earlier.evict(evictedBefore)
+
+    await fault.inject()
+    const measured = {} as Record<Operation, Measured>
+    const run: Record<Operation, () => Promise<unknown>> = {
+      'silent hit': () => this.silent(silent),
+      refresh: () => {
+        refresh?.held.release()
+        return refresh?.done ?? this.silent(refreshing, { scopes: newScopes() })
+      },
+      'sign-in': () => this.signIn(users.new),
+      eviction: () => this.evict(evicted),
+      'logout callback': () => this.logoutCallback(users.loggedOut),
+    }
+    for (const operation of OPERATIONS) {
+      await fault.renew?.(operation)
+      measured[operation] = await measure(run[operation], operation)
+    }
+    lateRefresh.held.release()
+    await lateRefresh.done.catch(() => {})
+
+    await fault.heal()
+    const host = await later()
+    const resumption = await host.#resume(silent)
+    await host.#checkNobodyIsHarmed(
+      users,
+      { silent, refreshing, evicted, loggedOut, evictedBefore },
+      measured,
+    )
+    return { measured, resumption }
+  }
+
+  /** How many milliseconds until a call succeeds, without anybody doing anything about it; 0 for the first call. */
+  async #resume(session: HostSession): Promise<number> {
+    const start = performance.now()
+    for (let attempts = 1; ; attempts++) {
+      try {
+        await this.silent(session)
+        return attempts === 1 ? 0 : performance.now() - start
+      } catch (error) {
+        expect(error).toBeInstanceOf(StoreUnavailableError)
+        if (performance.now() - start > RESUMED) throw error
+        await pass(10)
+      }
+    }
+  }
+
+  async #checkNobodyIsHarmed(
+    users: Record<'silent' | 'refreshing' | 'new' | 'evicted' | 'loggedOut' | 'evictedBefore', User>,
+    sessions: Record<'silent' | 'refreshing' | 'evicted' | 'loggedOut' | 'evictedBefore', HostSession>,
+    measured: Record<Operation, Measured>,
+  ): Promise<void> {
+    const { silent, refreshing, evicted, loggedOut, evictedBefore } = sessions
+    // An acknowledged eviction holds, whatever was in flight.
+    await this.#checkSignedOut(evictedBefore)
+    for (const [session, operation] of [
+      [evicted, 'eviction'],
+      [loggedOut, 'logout callback'],
+    ] as const) {
+      const { outcome } = measured[operation]
+      const isFinal = outcome === 'works' || outcome.includes('evicted;')
+      if (!isFinal) await this.evict(session)
+      await this.#checkSignedOut(session)
+    }
+    const again = [users.new, users.evicted, users.loggedOut, users.evictedBefore]
+    const fresh = await Promise.all(again.map((user) => this.signIn(user)))
+    for (const session of [silent, refreshing, ...fresh]) {
+      const { accessToken } = await this.silent(session, { forceRefresh: true })
+      expect(this.entra.ownerOf(accessToken)?.homeAccountId).toBe(session.homeAccountId)
+    }
+    for (const { homeAccountId } of Object.values(users)) {
+      const owners = this.entra.tokensIn(await storedText(this.#keyv, homeAccountId))
+      expect(owners.length).toBeGreaterThan(0)
+      expect(new Set(owners.map((token) => token.homeAccountId))).toEqual(new Set([homeAccountId]))
+    }
+  }
+
+  async #checkSignedOut(session: HostSession): Promise<void> {
+    expect(await this.isSignedIn(session)).toBe(false)
+    for (const account of [session, { homeAccountId: session.homeAccountId }]) {
+      await expect(this.msal.acquireTokenSilent(account, { scopes: SCOPES })).rejects.toMatchObject({
+        errorCode: 'no_tokens_found',
+      })
+    }
+  }
+
+  /** That the operations came to what the table says. */
+  check(row: Row, { measured, resumption }: Awaited<ReturnType<FaultyHost['suffer']>>): void {
+    const outcomes = OPERATIONS.map((operation) => [operation, measured[operation].outcome])
+    expect(Object.fromEntries(outcomes)).toEqual(row.outcomes)
+    for (const { outcome, milliseconds } of Object.values(measured)) {
+      const timedOut = outcome.endsWith('times out')
+      if (timedOut) expect(milliseconds).toBeGreaterThan(this.#storeTimeout - 5)
+      const atMost = row.within === 'at once' ? this.#storeTimeout : this.#storeTimeout + NOISE
+      expect(milliseconds).toBeLessThan(atMost)
+    }
+    if (row.resumes === 'at the next call') expect(resumption).toBe(0)
+  }
+}
+
+async function measure(run: () => Promise<unknown>, operation: Operation): Promise<Measured> {
+  const start = performance.now()
+  const outcome = await run().then(
+    () => 'works' as const,
+    (error: unknown) => outcomeOf(error, operation),
+  )
+  return { outcome, milliseconds: performance.now() - start }
+}
+
+function outcomeOf(error: unknown, operation: Operation): Outcome {
+  const cause = error instanceof EvictionError ? error.cause : error
+  if (!(cause instanceof StoreUnavailableError)) throw error
+  const what = `${cause.operation} ${cause.timedOut ? 'times out' : 'fails'}`
+  const fenced = error instanceof EvictionError && error.fenced ? `evicted; ${what}` : undefined
+  if (operation === 'logout callback') return `503: ${fenced ?? what}` as Outcome
+  if (operation === 'eviction') return (fenced ?? `not evicted: ${what}`) as Outcome
+  return what as Outcome
+}
+
+/** Fails the suite if anything gets where it would end the process. */
+export function watchForCrashes(): { check(): void } {
+  const escaped: unknown[] = []
+  const note = (error: unknown) => void escaped.push(error)
+  process.on('unhandledRejection', note)
+  process.on('uncaughtException', note)
+  return {
+    check() {
+      process.off('unhandledRejection', note)
+      process.off('uncaughtException', note)
+      expect(escaped).toEqual([])
+    },
+  }
+}

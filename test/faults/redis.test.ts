@@ -1,0 +1,222 @@
+import { setTimeout as pass } from 'node:timers/promises'
+import KeyvRedis, { createClient } from '@keyv/redis'
+import Keyv from 'keyv'
+import { Keyv as Keyv6 } from 'keyv6'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type HostSession, type KeyvLike, StoreUnavailableError } from '../../src/index.ts'
+import { KeyvStore } from '../../src/store/keyv-store.ts'
+import { closeStore, openAdapter } from '../support/open-store.ts'
+import { missingProgram } from '../support/programs.ts'
+import { RedisServer } from '../support/redis-server.ts'
+import { runSample, sampleUnder } from '../support/run-sample.ts'
+import { SlowLink } from '../support/slow-link.ts'
+import { type Fault, FaultyHost, watchForCrashes } from './host.ts'
+import { REDIS_FAULTS } from './table.ts'
+
+const STORE_TIMEOUT = 250
+const PASSWORD = 'correct'
+const OUR_KEY = /mk1_/
+const DELETION = /UNLINK/
+
+const MAJORS: [string, (adapter: Awaited<ReturnType<typeof openAdapter>>) => KeyvLike][] = [
+  ['Keyv 5', (adapter) => new Keyv(adapter, { namespace: '', useKeyPrefix: false })],
+  ['Keyv 6', (adapter) => new Keyv6({ store: adapter as never, namespace: '' })],
+]
+
+/** Resolves once the client is connected again: what follows meets the fault, and not the reconnection. */
+async function connected(keyv: KeyvLike): Promise<void> {
+  const store = new KeyvStore(keyv, STORE_TIMEOUT)
+  while (!(await store.read(['nothing']).then(Boolean, () => false))) await pass(5)
+}
+
+const crashes = watchForCrashes()
+afterAll(() => crashes.check())
+
+describe.skipIf(missingProgram('redis-server')).each(MAJORS)('Redis, %s', (_, make) => {
+  let server: RedisServer
+  let link: SlowLink
+  let keyv: KeyvLike
+  let host: FaultyHost
+
+  beforeAll(async () => {
+    server = await RedisServer.start({ appendOnly: true, settings: { requirepass: PASSWORD } })
+  })
+  afterAll(() => server.stop())
+  beforeEach(async () => {
+    link = await SlowLink.start(server.port)
+    keyv = make(await openAdapter({ kind: 'redis', url: urlThrough() }))
+    host = new FaultyHost(keyv, STORE_TIMEOUT)
+  })
+  afterEach(async () => {
+    await closeStore(keyv)
+    await link.stop()
+  })
+
+  const urlThrough = (password = PASSWORD) => `redis://:${password}@127.0.0.1:${link.port}`
+  const setPassword = async (from: string, to: string) => {
+    const client = await createClient({ url: `redis://:${from}@127.0.0.1:${server.port}` }).connect()
+    await client.configSet('requirepass', to)
+    client.destroy()
+  }
+  const set = (name: string, value: string) => server.command('CONFIG', 'SET', name, value)
+
+  const faults = {
+    killed: { inject: () => server.kill(), heal: () => server.restart() },
+    paused: { inject: () => server.pause(), heal: () => server.resume() },
+    restarted: {
+      async inject() {
+        await server.restart()
+        await connected(keyv)
+      },
+      heal() {},
+    },
+    replica: {
+      inject: () => server.command('REPLICAOF', '127.0.0.1', '1'),
+      heal: () => server.command('REPLICAOF', 'NO', 'ONE'),
+    },
+    noReplicas: {
+      inject: () => set('min-replicas-to-write', '1'),
+      heal: () => set('min-replicas-to-write', '0'),
+    },
+    full: { inject: () => set('maxmemory', '1'), heal: () => set('maxmemory', '0') },
+    password: {
+      async inject() {
+        await setPassword(PASSWORD, 'another')
+        link.cut()
+        link.mend()
+      },
+      heal: () => setPassword('another', PASSWORD),
+    },
+    reset: { inject: () => link.cut(), heal: () => link.mend() },
+    midReply: {
+      inject() {},
+      async renew() {
+        await connected(keyv)
+        link.cutReply(OUR_KEY)
+      },
+      heal() {},
+    },
+    midDelete: {
+      inject() {},
+      async renew() {
+        await connected(keyv)
+        link.cutReply(DELETION)
+      },
+      heal: () => link.mend(),
+    },
+    slow: {
+      inject() {
+        link.delay = STORE_TIMEOUT / 20
+      },
+      heal: () => link.mend(),
+    },
+    tooSlow: {
+      inject() {
+        link.delay = STORE_TIMEOUT
+      },
+      heal: () => link.mend(),
+    },
+    halfClosed: {
+      inject() {},
+      async renew() {
+        link.halfClose()
+        await connected(keyv)
+      },
+      heal() {},
+    },
+  }
+
+  test.each(Object.entries(faults))('%s', async (name, fault: Fault) => {
+    const row = REDIS_FAULTS[name as keyof typeof faults]
+    host.check(row, await host.suffer(fault))
+  })
+
+  const faultsAtStart = {
+    absentAtStart: { inject: () => server.kill(), heal: () => server.restart() },
+    passwordAtStart: {
+      inject: () => setPassword(PASSWORD, 'another'),
+      heal: () => setPassword('another', PASSWORD),
+    },
+    pausedAtStart: { inject: () => server.pause(), heal: () => server.resume() },
+  } satisfies { [Name in keyof typeof REDIS_FAULTS]?: Fault }
+
+  test.each(Object.entries(faultsAtStart))('%s', async (name, fault: Fault) => {
+    const started = make(await openAdapter({ kind: 'redis', url: urlThrough() }))
+    const late = new FaultyHost(started, STORE_TIMEOUT, host.entra)
+    late.check(REDIS_FAULTS[name as keyof typeof faultsAtStart], await late.suffer(fault, host))
+    await closeStore(started)
+  })
+
+  test('swallowed', async () => {
+    const sample = sampleUnder('docs/stores.md', '### A connection that dies without a word')
+    const { watchConnection } = await runSample<{ watchConnection(client: unknown): unknown }>(
+      sample,
+      { 'interval = 5_000': 'interval = 200', 'deadline = 3_000': 'deadline = 200' },
+      ['watchConnection'],
+    )
+    const adapter = await openAdapter({ kind: 'redis', url: urlThrough() })
+    const watched = make(adapter)
+    const busy = new FaultyHost(watched, STORE_TIMEOUT)
+    const fault = {
+      inject: () => link.swallow(),
+      heal() {
+        if (adapter instanceof KeyvRedis) void watchConnection(adapter.client)
+      },
+    }
+    busy.check(REDIS_FAULTS.swallowed, await busy.suffer(fault))
+    await closeStore(watched)
+  })
+
+  test('what is wrong with the first connection is told, although the client tries again and again', async () => {
+    const started = make(await openAdapter({ kind: 'redis', url: urlThrough('wrong') }))
+    const store = new KeyvStore(started, STORE_TIMEOUT)
+    for (const attempt of ['first', 'second']) {
+      const error: unknown = await store.read([attempt]).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({
+        operation: 'read',
+        timedOut: true,
+        cause: { message: expect.stringContaining('WRONGPASS') },
+      })
+    }
+    await closeStore(started)
+  })
+
+  test('paused: 100 concurrent silent calls end within storeTimeout and 100 ms, the next one works', async () => {
+    const patient = new FaultyHost(keyv, 1_000)
+    const sessions: HostSession[] = []
+    for (let i = 0; i < 100; i++) sessions.push(await patient.signIn(patient.entra.user()))
+    server.pause()
+    const outcomes = await Promise.all(
+      sessions.map(async (session) => {
+        const start = performance.now()
+        const error: unknown = await patient.silent(session).catch((reason: unknown) => reason)
+        return { error, milliseconds: performance.now() - start }
+      }),
+    )
+    server.resume()
+    for (const { error, milliseconds } of outcomes) {
+      expect(error).toBeInstanceOf(StoreUnavailableError)
+      expect(error).toMatchObject({ operation: 'read', timedOut: true })
+      expect(milliseconds).toBeLessThan(1_100)
+    }
+    for (const session of sessions) expect((await patient.silent(session)).fromCache).toBe(true)
+  })
+
+  test('paused: 20 concurrent refreshes of one account wait for the store and not for each other', async () => {
+    const session = await host.signIn(host.entra.user())
+    const scopes = Array.from({ length: 20 }, (_unused, index) => [`api://${index}/read`])
+    const held = scopes.map(() => host.entra.hold())
+    const refreshes = scopes.map((each) => host.msal.acquireTokenSilent(session, { scopes: each }))
+    const ended = Promise.allSettled(refreshes)
+    await Promise.all(held.map(({ arrived }) => arrived))
+    server.pause()
+    const start = performance.now()
+    for (const { release } of held) release()
+    const outcomes = await ended
+    expect(performance.now() - start).toBeLessThan(STORE_TIMEOUT + 100)
+    server.resume()
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { operation: 'read', timedOut: true } })
+    }
+  })
+})
