@@ -49,10 +49,11 @@ export let internalsOf: (plugin: KeyvCachePlugin) => Internals
  * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin: plugin } })
  * session.account = await plugin.openSession(await client.acquireTokenByCode(request))
  *
- * // any later request
- * const account = session.account
- * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin: plugin.forAccount(account) } })
- * await bound.acquireTokenSilent({ account, scopes })
+ * // any later request: MSAL needs no more of an account than its id
+ * const { homeAccountId } = session.account
+ * const cachePlugin = plugin.forAccount(session.account)
+ * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
+ * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
  * ```
  */
 export class KeyvCachePlugin implements ICachePlugin {

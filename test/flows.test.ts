@@ -38,6 +38,7 @@ function flows({ msal, elsewhere, user, oboAssertion, code }: ReturnType<typeof 
   const account = user.homeAccountId
   const silent = 'acquireTokenSilent(session, …)'
   const onBehalfOf = 'acquireTokenOnBehalfOf(…)'
+  const longRunning = 'acquireTokenInLongRunningProcess(sessionKey, …)'
   const app = 'acquireTokenByClientCredential({ tenantId, … })'
   const appRequest = { tenantId: 'contoso', scopes: ['https://graph.microsoft.com/.default'] }
   const eviction = "the account's eviction"
@@ -93,6 +94,27 @@ function flows({ msal, elsewhere, user, oboAssertion, code }: ReturnType<typeof 
       partition: 'incoming token',
       evictedBy: "the owner's eviction",
       run: () => elsewhere.acquireTokenOnBehalfOf({ oboAssertion, scopes: SCOPES }),
+    },
+    {
+      flow: 'long-running process, begin',
+      call: longRunning,
+      partition: 'session key',
+      evictedBy: "the owner's eviction",
+      run: () => msal.acquireTokenInLongRunningProcess('job', { oboAssertion, scopes: SCOPES }),
+    },
+    {
+      flow: 'long-running process, hit',
+      call: longRunning,
+      partition: 'session key',
+      evictedBy: "the owner's eviction",
+      run: () => elsewhere.acquireTokenInLongRunningProcess('job', { scopes: SCOPES }),
+    },
+    {
+      flow: 'long-running process, refresh',
+      call: longRunning,
+      partition: 'session key',
+      evictedBy: "the owner's eviction",
+      run: () => msal.acquireTokenInLongRunningProcess('job', { scopes: SCOPES, forceRefresh: true }),
     },
     {
       flow: 'app token, first',
