@@ -183,6 +183,14 @@ describe('records that are not what they should be', () => {
     ["another account's", (text: string) => text.replace(/mk1_\{.{43}\}/, `mk1_{${'a'.repeat(43)}}`)],
     ['expired by its own account', (text: string) => text.replace(/"x":\d+/, '"x":1')],
     ['a body that is no JSON', (text: string) => `${text}}`],
+    [
+      'an access token that says nothing of its scopes',
+      (text: string) => text.replace(/"target":"[^"]*",/, ''),
+    ],
+    [
+      'an ID token without a realm',
+      (text: string) => text.replace(/("IdToken":\{.*?)"realm":"[^"]*"/, '$1"x":"y"'),
+    ],
     ['a body that is no cache', (text: string) => text.replace(/\n.*/s, '\n{"Account":{"a":null}}')],
     ['not a string', () => ({ v: 1 })],
   ] as [string, (text: string) => unknown][])(
@@ -202,6 +210,38 @@ describe('records that are not what they should be', () => {
       expect(await plugin.isSignedIn(user)).toBe(true)
     },
   )
+
+  test('whatever member of a plaintext record is gone or of another type, only MSAL’s own errors come out (P8)', async () => {
+    const { store, user, signIn, bound } = host()
+    await signIn()
+    const { partition } = keysOf(user.homeAccountId)
+    const text = await storedText(store.keyv, user.homeAccountId)
+    const [header = '', body = ''] = text.split('\n')
+    const sections = JSON.parse(body) as Record<string, Record<string, Record<string, unknown>>>
+    const outcomes = new Set<string>()
+    for (const [section, entities] of Object.entries(sections)) {
+      for (const [key, entity] of Object.entries(entities)) {
+        for (const member of Object.keys(entity)) {
+          for (const value of [undefined, null, 7, '', [], {}, [7]]) {
+            const damaged = { ...sections, [section]: { ...entities, [key]: { ...entity, [member]: value } } }
+            await store.keyv.set(partition, `${header}\n${JSON.stringify(damaged)}`, 60_000)
+            for (const forceRefresh of [false, true]) {
+              const outcome = await acquireSilently(bound(), user.homeAccountId, { forceRefresh }).then(
+                () => 'a token',
+                (error: { errorCode?: string }) => error.errorCode ?? `${section}.${member}: ${error}`,
+              )
+              outcomes.add(outcome)
+            }
+            await store.keyv.set(partition, `${header}\n${JSON.stringify(damaged)}`, 60_000)
+            await signIn()
+          }
+        }
+      }
+    }
+    // What MSAL calls by a code of its own is its own: an empty text is a text.
+    expect([...outcomes].filter((outcome) => outcome.includes(':'))).toEqual([])
+    expect(outcomes).toContain('no_tokens_found')
+  })
 
   test('an unreadable generation record invalidates everything, and the next sign-in replaces it', async () => {
     const { store, user, plugin, signIn, bound } = host()

@@ -196,13 +196,16 @@ const CREDENTIAL_MEMBERS = ['homeAccountId', 'environment', 'credentialType', 'c
 
 /** As `parseCache` asks of what is serialized: MSAL takes these for texts without looking. */
 function isWellFormed(entity: object): boolean {
-  const members = 'secret' in entity ? CREDENTIAL_MEMBERS : ACCOUNT_MEMBERS
-  // A refresh token need not be of a tenant, or for a scope: MSAL leaves them undefined there.
-  const more =
-    'familyId' in entity
-      ? []
-      : ['realm', 'target'].filter((member) => Reflect.get(entity, member) !== undefined)
-  return [...members, ...more].every((member) => typeof Reflect.get(entity, member) === 'string')
+  const isText = (member: string) => typeof Reflect.get(entity, member) === 'string'
+  const hasTokenType = Reflect.get(entity, 'tokenType') !== undefined
+  return membersOf(entity).every(isText) && (!hasTokenType || isText('tokenType'))
+}
+
+function membersOf(entity: object): string[] {
+  if (!('secret' in entity)) return ACCOUNT_MEMBERS
+  const type: unknown = Reflect.get(entity, 'credentialType')
+  if (type === 'RefreshToken') return CREDENTIAL_MEMBERS
+  return [...CREDENTIAL_MEMBERS, 'realm', ...(type === 'IdToken' ? [] : ['target'])]
 }
 
 /** Empty for an application's own tokens. */

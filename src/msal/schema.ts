@@ -65,8 +65,8 @@ const TEXT_MEMBERS: Record<(typeof OWNED_SECTIONS)[number], readonly string[]> =
 
 function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
   if (!isObject(entity) || !TEXT_MEMBERS[section].every((member) => isText(entity[member]))) return false
-  const { tenantProfiles = [] } = entity
-  return Array.isArray(tenantProfiles) && tenantProfiles.every(isText)
+  const { tenantProfiles = [], token_type = '' } = entity
+  return Array.isArray(tenantProfiles) && tenantProfiles.every(isText) && isText(token_type)
 }
 
 function isText(value: unknown): value is string {

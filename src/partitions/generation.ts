@@ -4,7 +4,7 @@ import { decodeRecord, encodeRecord, type RecordDefect } from './record.ts'
 
 /** What the store says about an account's generation. */
 export type CurrentGeneration =
-  /** Never evicted, as far as any record that still lives can know. */
+  /** Never evicted, as far as a record that still lives can know. */
   | { readonly kind: 'none' }
   | {
       readonly kind: 'known'
