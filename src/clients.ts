@@ -11,18 +11,17 @@ import {
   ProtocolMode,
   type SilentFlowRequest,
 } from '@azure/msal-node'
-import { type AuthorizationResponse, readAuthorizationResponse } from './authorization-response.ts'
+import { type AccountRef, type HostSession, signInRef } from './accounts/identity.ts'
+import { AuthorityMetadata, type KnownMetadata } from './clients/authority-metadata.ts'
+import { type AuthorizationResponse, readAuthorizationResponse } from './clients/authorization-response.ts'
+import { sharedCredentials } from './clients/credentials.ts'
+import { requestKey, SharedCalls } from './clients/shared-calls.ts'
+import { describeAccount } from './clients/stored-account.ts'
 import { ConfigurationError } from './errors.ts'
 import { createLogoutUrl } from './logout/url.ts'
-import { AccountPlugin } from './msal/account-plugin.ts'
-import { AuthorityMetadata } from './msal/authority-metadata.ts'
-import { sharedCredentials } from './msal/credentials.ts'
-import { requestKey, SharedCalls } from './msal/shared-calls.ts'
-import { SignInPlugin } from './msal/sign-in-plugin.ts'
-import { describeAccount } from './msal/stored-account.ts'
+import { sessionIdOf } from './msal/provider-sessions.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
-import { type AccountRef, type HostSession, subjectOf } from './partitions/identity.ts'
-import { internalsOf, KeyvCachePlugin, openedSession } from './plugin.ts'
+import { coreOf, KeyvCachePlugin, openedSession } from './plugin.ts'
 
 /** MSAL's request without `code` where the authorization response brings it. */
 export type CodeRequest = Omit<AuthorizationCodeRequest, 'code'> & { code?: string | undefined }
@@ -91,7 +90,7 @@ export class ConfidentialClients {
     if (!(this.plugin instanceof KeyvCachePlugin)) {
       throw new ConfigurationError('plugin must be a KeyvCachePlugin')
     }
-    if (internalsOf(this.plugin).clientId !== clientId) {
+    if (coreOf(this.plugin).clientId !== clientId) {
       throw new ConfigurationError("plugin was made for another clientId than configuration's")
     }
     this.#configuration = { ...configuration, auth: sharedCredentials({ ...configuration.auth }) }
@@ -125,8 +124,10 @@ export class ConfidentialClients {
     const code = answer?.code ?? request.code
     if (!code) throw new ConfigurationError('code is missing: pass it, or the authorization response')
     const stored = new Map<string, string>()
-    const occasion = { sessionState: answer?.sessionState, stored }
-    const plugin = new SignInPlugin(internalsOf(this.plugin).partitions, occasion)
+    const plugin = coreOf(this.plugin).forSignIn({
+      sessionState: answer?.sessionState,
+      signedIn: (account, joined) => stored.set(account, joined),
+    })
     const client = await this.#client(plugin, request.authority)
     const result = await client.acquireTokenByCode({ ...request, code })
     const homeAccountId = result.account?.homeAccountId ?? ''
@@ -136,8 +137,8 @@ export class ConfidentialClients {
         'the provider returned nothing to store: ask for a scope, and for an ID token',
       )
     }
-    const { sid } = (result.idTokenClaims ?? {}) as { sid?: string }
-    const session = { homeAccountId, generation, sid: sid || answer?.sessionState }
+    const sid = sessionIdOf(result.idTokenClaims, answer?.sessionState)
+    const session = { homeAccountId, generation, sid }
     return { session: openedSession(this.plugin, session), result }
   }
 
@@ -151,17 +152,20 @@ export class ConfidentialClients {
     account: HostSession | AccountRef,
     request: SilentRequest,
   ): Promise<AuthenticationResult> {
-    const subject = subjectOf(account)
+    const subject = signInRef(account)
     const of = accountInfo(account, subject.homeAccountId)
     const key = requestKey({ ...request, ...subject, account: of })
     const { result } = await this.#silentCalls.call(
       key,
       async () => {
-        const { partitions, withFailurePolicy } = internalsOf(this.plugin)
-        const plugin = new AccountPlugin(partitions, subject)
-        const client = await this.#client(withFailurePolicy(plugin, 'refreshes'), request.authority)
+        const core = coreOf(this.plugin)
+        const plugin = core.forAccount(account)
+        const [stored, client] = await Promise.all([
+          plugin.loadAhead(),
+          this.#client(core.withFailurePolicy(plugin, 'refreshes'), request.authority),
+        ])
         const acquired = await client.acquireTokenSilent({ ...request, account: of })
-        const found = acquired.account ?? describeAccount(client, subject.homeAccountId, acquired)
+        const found = acquired.account ?? describeAccount(stored, subject.homeAccountId, acquired)
         return { result: { ...acquired, account: found }, generation: plugin.generation }
       },
       async ({ generation }) =>
@@ -215,16 +219,17 @@ export class ConfidentialClients {
     request: SilentRequest & { oboAssertion?: string | undefined },
   ): Promise<AuthenticationResult> {
     const { oboAssertion, ...silent } = request
-    const plugin = this.plugin.forLongRunningProcess(sessionKey, oboAssertion)
-    const client = await this.#client(plugin, request.authority)
-    const [account] = await client.getTokenCache().getAllAccounts()
+    const core = coreOf(this.plugin)
+    const plugin = core.forLongRunningProcess(sessionKey, oboAssertion)
+    const client = await this.#client(core.withFailurePolicy(plugin, 'refreshes'), request.authority)
     if (oboAssertion !== undefined) {
+      // MSAL looks for the token in memory only.
+      await client.getTokenCache().getAllAccounts()
       return answered(await client.acquireTokenOnBehalfOf({ ...silent, oboAssertion }))
     }
-    return client.acquireTokenSilent({
-      ...silent,
-      account: account ?? ({ homeAccountId: '' } as AccountInfo),
-    })
+    const [stored] = Object.values((await plugin.loadAhead())?.Account ?? {})
+    const account = { homeAccountId: stored?.home_account_id ?? '' } as AccountInfo
+    return client.acquireTokenSilent({ ...silent, account })
   }
 
   /**
@@ -237,16 +242,16 @@ export class ConfidentialClients {
    * @throws {TypeError} for a home account id that cannot be one
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
-    const { homeAccountId, generation } = subjectOf(session)
+    const { homeAccountId, generation } = signInRef(session)
     const client = this.#make(this.#authority, this.plugin.forAccount(session))
     const [account] = await client.getTokenCache().getAllAccounts()
     const url = await this.#logoutUrl(account, request).catch((error: unknown) => {
       if (error instanceof ConfigurationError) throw error
       return { error }
     })
-    const { partitions } = internalsOf(this.plugin)
+    const { accounts } = coreOf(this.plugin)
     const isCurrent = account !== undefined || generation === undefined
-    if (isCurrent || (await partitions.isCurrent(homeAccountId, generation))) {
+    if (isCurrent || (await accounts.isCurrent(homeAccountId, generation))) {
       await this.plugin.evictAccount(homeAccountId)
     }
     // The provider is down: the user is signed out here all the same.
@@ -296,16 +301,18 @@ export class ConfidentialClients {
     cachePlugin: ICachePlugin | undefined,
     authority: string = this.#authority,
   ): Promise<ConfidentialClientApplication> {
-    const client = this.#make(authority, cachePlugin)
-    await this.#metadata.giveTo(client, authority)
-    return client
+    return this.#make(authority, cachePlugin, await this.#metadata.of(authority))
   }
 
-  #make(authority: string, cachePlugin?: ICachePlugin): ConfidentialClientApplication {
+  #make(
+    authority: string,
+    cachePlugin?: ICachePlugin,
+    metadata?: KnownMetadata,
+  ): ConfidentialClientApplication {
     const { auth, cache, ...others } = this.#configuration
     return new ConfidentialClientApplication({
       ...others,
-      auth: { ...auth, authority },
+      auth: { ...auth, authority, ...metadata },
       cache: { ...cache, ...(cachePlugin === undefined ? {} : { cachePlugin }) },
     })
   }

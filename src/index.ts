@@ -1,4 +1,6 @@
-export type { AuthorizationResponse } from './authorization-response.ts'
+export type { Eviction } from './accounts/accounts.ts'
+export type { AccountRef, HostSession } from './accounts/identity.ts'
+export type { AuthorizationResponse } from './clients/authorization-response.ts'
 export {
   type AppTokenRequest,
   type CodeRequest,
@@ -27,9 +29,7 @@ export type { LogoutRequest, LogoutRequestHeaders } from './logout/request.ts'
 export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
 export { LogoutHandler } from './logout-handler.ts'
 export type { KeyvCachePluginOptions } from './options.ts'
-export type { AccountRef, HostSession } from './partitions/identity.ts'
-export type { Eviction } from './partitions/repository.ts'
 export { KeyvCachePlugin } from './plugin.ts'
+export { type EncryptionKey, generateEncryptionKey } from './records/encryption-keys.ts'
 export type { StoreCheck, StoreWarning } from './store/check.ts'
-export { type EncryptionKey, generateEncryptionKey } from './store/encryption-keys.ts'
 export type { KeyvLike } from './store/keyv-store.ts'

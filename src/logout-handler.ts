@@ -1,3 +1,5 @@
+import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
+import type { ProviderSession } from './accounts/links.ts'
 import { ConfidentialClients } from './clients.ts'
 import { report, trace } from './diagnostics.ts'
 import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
@@ -11,17 +13,7 @@ import {
   resolveLogoutOptions,
 } from './logout/parse.ts'
 import type { LogoutRequest } from './logout/request.ts'
-import { type AccountRef, type HostSession, type Subject, subjectOf } from './partitions/identity.ts'
-import { internalsOf, KeyvCachePlugin } from './plugin.ts'
-import { readLinks } from './sessions/links.ts'
-
-/** A session or person that a callback names, and where the store has the link. */
-interface Named {
-  readonly key: string
-  readonly sid: string | undefined
-  /** Whether the link's issuer is the callback's. */
-  isOf(issuer: string): boolean
-}
+import { coreOf, KeyvCachePlugin } from './plugin.ts'
 
 /**
  * The whole logout endpoint but its route: reads and verifies the provider's callback, evicts the accounts it means,
@@ -47,7 +39,7 @@ export class LogoutHandler {
       throw new ConfigurationError('plugin must be a KeyvCachePlugin or a ConfidentialClients')
     }
     this.#plugin = cache
-    this.#expected = resolveLogoutOptions({ ...options, clientId: internalsOf(cache).clientId })
+    this.#expected = resolveLogoutOptions({ ...options, clientId: coreOf(cache).clientId })
   }
 
   /**
@@ -70,16 +62,16 @@ export class LogoutHandler {
    * @throws {TypeError} for a session that cannot be one
    */
   async handle(request: LogoutRequest, session?: HostSession | AccountRef | null): Promise<LogoutOutcome> {
-    const subject = session === undefined || session === null ? undefined : subjectOf(session)
+    const own = session === undefined || session === null ? undefined : signInRef(session)
     return trace(
       'msal-keyv:logout',
       {},
-      () => this.#handle(request, subject),
+      () => this.#handle(request, own),
       ({ status, result, evicted }) => ({ status, result, evicted: evicted.length }),
     )
   }
 
-  async #handle(request: LogoutRequest, session: Subject | undefined): Promise<LogoutOutcome> {
+  async #handle(request: LogoutRequest, session: SignInRef | undefined): Promise<LogoutOutcome> {
     const evicted: EvictedSession[] = []
     let callback: LogoutCallback | undefined
     try {
@@ -96,53 +88,43 @@ export class LogoutHandler {
     }
   }
 
-  #named(callback: LogoutCallback): Named | undefined {
-    const { links } = internalsOf(this.#plugin).partitions
-    const expected = this.#expected.issuer
+  /** The session or subject that a callback names; undefined where that is nobody known here. */
+  #named(callback: LogoutCallback): ProviderSession | undefined {
     if (callback.kind === 'foreign-issuer') return undefined
-    const { sid, issuer = expected } = callback
-    const isOf = (other: string) => matchesIssuer(other, issuer)
-    if (sid !== undefined) return { key: links.sidKey(issuer, sid), sid, isOf }
-    if (callback.kind === 'front-channel' || callback.subject === undefined) return undefined
-    return { key: links.subjectKey(issuer, callback.subject), sid, isOf }
+    const { sid, issuer = this.#expected.issuer } = callback
+    const subject = callback.kind === 'back-channel' ? callback.subject : undefined
+    return sid === undefined && subject === undefined ? undefined : { issuer, sid, subject }
   }
 
   async #endNamed(
     callback: LogoutCallback,
-    { key, sid, isOf }: Named,
+    named: ProviderSession,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    const { records, names, partitions } = internalsOf(this.#plugin)
-    const token =
-      callback.kind === 'back-channel' ? names.logoutToken(callback.issuer, callback.jti) : undefined
-    const found = await records.readAll(token === undefined ? [key] : [key, token])
-    if (token !== undefined && found.has(token)) {
-      throw new LogoutCallbackError('the logout token was used before')
-    }
-    const now = Date.now()
-    const links = readLinks(found.get(key)).filter((link) => link.expiresAt > now && isOf(link.issuer))
+    const { accounts } = coreOf(this.#plugin)
+    const isBackChannel = callback.kind === 'back-channel'
+    const found = await accounts.links.find(named, isBackChannel ? callback.jti : undefined)
+    if (found.isReplay) throw new LogoutCallbackError('the logout token was used before')
+    const links = found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))
     for (const { homeAccountId, generation } of links) {
-      if (await partitions.isCurrent(homeAccountId, generation)) {
+      if (await accounts.isCurrent(homeAccountId, generation)) {
         await this.#plugin.evictAccount(homeAccountId)
-        evicted.push({ homeAccountId, ...(sid === undefined ? {} : { sid }) })
+        evicted.push({ homeAccountId, ...(named.sid === undefined ? {} : { sid: named.sid }) })
       }
     }
     // Not before it is done: until then the provider may try again with the same token.
-    if (callback.kind === 'back-channel' && token !== undefined) {
-      const expiresAt = callback.expiresAt.getTime()
-      await records.write({ key: token, generation: undefined, expiresAt, body: '' })
-    }
+    if (isBackChannel) await accounts.links.markCarriedOut(callback)
     if (evicted.length > 0) return succeeded('evicted', callback, evicted)
     return links.length > 0 ? succeeded('stale-session', callback) : unknown(callback)
   }
 
   async #endOwn(
     callback: LogoutCallback,
-    { homeAccountId, generation }: Subject,
+    { homeAccountId, generation }: SignInRef,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    const { partitions } = internalsOf(this.#plugin)
-    if (generation !== undefined && !(await partitions.isCurrent(homeAccountId, generation))) {
+    const { accounts } = coreOf(this.#plugin)
+    if (generation !== undefined && !(await accounts.isCurrent(homeAccountId, generation))) {
       return succeeded('stale-session', callback)
     }
     await this.#plugin.evictAccount(homeAccountId)

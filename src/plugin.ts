@@ -1,38 +1,15 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import type { Eviction } from './accounts/accounts.ts'
+import { type AccountRef, checkHomeAccountId, type HostSession, signInRef } from './accounts/identity.ts'
+import { Core } from './core.ts'
 import { report } from './diagnostics.ts'
 import { ConfigurationError } from './errors.ts'
-import { AccountPlugin, ScopePlugin } from './msal/account-plugin.ts'
-import { AppPlugin } from './msal/app-plugin.ts'
-import { AssertionPlugin } from './msal/assertion-plugin.ts'
-import { LongRunningPlugin } from './msal/long-running-plugin.ts'
-import { ReportingPlugin } from './msal/reporting-plugin.ts'
-import { SignInPlugin } from './msal/sign-in-plugin.ts'
-import type { Repositories } from './msal/token-record-plugin.ts'
-import { type KeyvCachePluginOptions, resolveOptions } from './options.ts'
-import { checkSessionKey, readAssertion } from './partitions/assertion.ts'
-import { type AccountRef, checkHomeAccountId, type HostSession, subjectOf } from './partitions/identity.ts'
-import { Records } from './partitions/records.ts'
-import type { Eviction } from './partitions/repository.ts'
-import { checkTenantId } from './partitions/tenant.ts'
-import { TokenRecordRepository } from './partitions/token-records.ts'
-import { LinkedPartitions } from './sessions/linked-partitions.ts'
-import { checkStore, type StoreCheck } from './store/check.ts'
-import { KeyNames } from './store/key-names.ts'
-import { KeyvStore } from './store/keyv-store.ts'
-import { Sealing } from './store/sealing.ts'
+import { sessionIdOf } from './msal/provider-sessions.ts'
+import type { KeyvCachePluginOptions } from './options.ts'
+import type { SignInPlugin } from './plugins/sign-in.ts'
+import type { StoreCheck } from './store/check.ts'
 
-/** What `ConfidentialClients` and `LogoutHandler` need of a plugin beyond its public face. */
-interface Internals {
-  readonly clientId: string
-  readonly names: KeyNames
-  readonly records: Records
-  readonly partitions: LinkedPartitions
-  /** Applies `onCommitFailure`; see {@link ReportingPlugin}. */
-  withFailurePolicy(plugin: ICachePlugin, concerns: 'refreshes' | 'all'): ICachePlugin
-}
-
-export let internalsOf: (plugin: KeyvCachePlugin) => Internals
+export let coreOf: (plugin: KeyvCachePlugin) => Core
 
 /**
  * MSAL Node's token cache in a Keyv store, one partition per account. Make one for an application and keep it.
@@ -58,37 +35,16 @@ export let internalsOf: (plugin: KeyvCachePlugin) => Internals
  */
 export class KeyvCachePlugin implements ICachePlugin {
   static {
-    internalsOf = (plugin) => plugin.#internals
+    coreOf = (plugin) => plugin.#core
   }
 
-  readonly #internals: Internals
-  readonly #names: KeyNames
-  readonly #partitions: LinkedPartitions
-  readonly #repositories: Repositories
+  readonly #core: Core
   readonly #signIn: SignInPlugin
-  readonly #check: () => Promise<StoreCheck>
-  readonly #scopes = new AsyncLocalStorage<ICachePlugin>()
 
   /** @throws {ConfigurationError} naming the option */
   constructor(options: KeyvCachePluginOptions) {
-    const settings = resolveOptions(options)
-    const store = new KeyvStore(settings.store, settings.storeTimeout)
-    const records = new Records(store, new Sealing(settings))
-    const names = new KeyNames(settings)
-    const partitions = new LinkedPartitions(records, names, settings.ttl)
-    this.#internals = {
-      clientId: settings.clientId,
-      names,
-      records,
-      partitions,
-      withFailurePolicy: (plugin, concerns) =>
-        settings.onCommitFailure === 'report' ? new ReportingPlugin(plugin, concerns) : plugin,
-    }
-    this.#check = () => checkStore(store, settings.store)
-    this.#names = names
-    this.#partitions = partitions
-    this.#repositories = { partitions, records: new TokenRecordRepository(records, names, settings.ttl) }
-    this.#signIn = new SignInPlugin(partitions)
+    this.#core = new Core(options)
+    this.#signIn = this.#core.forSignIn()
   }
 
   /**
@@ -97,10 +53,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a home account id that cannot be one
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
-    return this.#internals.withFailurePolicy(
-      new AccountPlugin(this.#partitions, subjectOf(account)),
-      'refreshes',
-    )
+    return this.#core.withFailurePolicy(this.#core.forAccount(account), 'refreshes')
   }
 
   /**
@@ -113,11 +66,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a tenant id that cannot be one, or is `common`, `organizations` or `consumers`
    */
   forApp(tenantId: string): ICachePlugin {
-    const tenant = checkTenantId(tenantId)
-    return this.#internals.withFailurePolicy(
-      new AppPlugin(this.#repositories, this.#names.app(tenant), tenant),
-      'all',
-    )
+    return this.#core.withFailurePolicy(this.#core.forApp(tenantId), 'all')
   }
 
   /**
@@ -130,11 +79,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} when it is no text
    */
   forAssertion(assertion: string): ICachePlugin {
-    const read = readAssertion(assertion)
-    return this.#internals.withFailurePolicy(
-      new AssertionPlugin(this.#repositories, this.#names.assertion(read.hash), read),
-      'all',
-    )
+    return this.#core.withFailurePolicy(this.#core.forAssertion(assertion), 'all')
   }
 
   /**
@@ -149,42 +94,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a session key or assertion that cannot be one
    */
   forLongRunningProcess(sessionKey: string, assertion?: string): ICachePlugin {
-    const key = this.#names.longRunningProcess(checkSessionKey(sessionKey))
-    return this.#internals.withFailurePolicy(
-      new LongRunningPlugin(
-        this.#repositories,
-        key,
-        assertion === undefined ? undefined : readAssertion(assertion),
-      ),
-      'refreshes',
-    )
-  }
-
-  /**
-   * Compatibility: while `fn` runs, a client that a host insists on sharing, and whose `cachePlugin` is this plugin,
-   * sees this account only. Prefer a client per request. MSAL clears the memory of a shared one at every
-   * `acquireTokenSilent`, so concurrent calls can fail with `no_tokens_found`, and a refresh may not be stored. And it
-   * answers equal concurrent silent calls of one client by one of them, so that a call which begins after an eviction
-   * can still get the token of a refresh that was in flight.
-   * @param fn awaits every MSAL call it makes
-   * @returns what `fn` returns
-   * @throws {TypeError} for a home account id that cannot be one
-   * @throws {ConfigurationError} when `fn` returns no promise
-   */
-  async runAs<Result>(account: HostSession | AccountRef, fn: () => Promise<Result>): Promise<Result> {
-    const scope = new ScopePlugin(this.#partitions, subjectOf(account))
-    const plugin = this.#internals.withFailurePolicy(scope, 'refreshes')
-    return this.#scopes.run(plugin, async () => {
-      try {
-        const result: unknown = fn()
-        if (typeof (result as { then?: unknown } | undefined)?.then !== 'function') {
-          throw new ConfigurationError('runAs needs a callback that returns a promise of all that it does')
-        }
-        return await (result as Promise<Result>)
-      } finally {
-        await scope.end()
-      }
-    })
+    return this.#core.withFailurePolicy(this.#core.forLongRunningProcess(sessionKey, assertion), 'refreshes')
   }
 
   /**
@@ -202,13 +112,15 @@ export class KeyvCachePlugin implements ICachePlugin {
     if (!result?.account)
       throw new TypeError('result names no account: pass what acquireTokenByCode returned')
     const homeAccountId = checkHomeAccountId(result.account.homeAccountId)
-    const { iss, sid: claimed } = (result.idTokenClaims ?? {}) as { iss?: string; sid?: string }
-    const sid = claimed || response?.sessionState
+    const claims = (result.idTokenClaims ?? {}) as { iss?: string; sid?: string }
+    const { iss: issuer } = claims
+    const sid = sessionIdOf(claims, response?.sessionState)
+    const { accounts } = this.#core
     // A session that the ID token names was linked when it was stored.
-    const isLinked = Boolean(claimed) || sid === undefined || iss === undefined
+    const isLinked = sid === undefined || sid === claims.sid || issuer === undefined
     const partition = isLinked
-      ? (await this.#partitions.load(homeAccountId)).partition
-      : await this.#partitions.link(homeAccountId, { issuer: iss, sid, subject: undefined })
+      ? (await accounts.load(homeAccountId)).partition
+      : await accounts.link(homeAccountId, { issuer, sid, subject: undefined })
     if (partition === undefined) {
       throw new ConfigurationError(
         'nothing is stored for the account of this result: acquire it through a client whose cachePlugin is this ' +
@@ -224,8 +136,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {StoreUnavailableError}
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
-    const { homeAccountId, generation } = subjectOf(account)
-    const { partition } = await this.#partitions.load(homeAccountId)
+    const { homeAccountId, generation } = signInRef(account)
+    const { partition } = await this.#core.accounts.load(homeAccountId)
     return partition !== undefined && (generation === undefined || generation === partition.generation)
   }
 
@@ -237,7 +149,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
-    return this.#partitions.evict(checkHomeAccountId(homeAccountId))
+    return this.#core.accounts.evict(checkHomeAccountId(homeAccountId))
   }
 
   /**
@@ -246,28 +158,24 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {StoreUnavailableError}
    */
   checkStore(): Promise<StoreCheck> {
-    return this.#check()
+    return this.#core.checkStore()
   }
 
   /** MSAL's call. */
   beforeCacheAccess(context: TokenCacheContext): Promise<void> {
-    return this.#current.beforeCacheAccess(context)
+    return this.#signIn.beforeCacheAccess(context)
   }
 
   /** MSAL's call. */
   afterCacheAccess(context: TokenCacheContext): Promise<void> {
-    return this.#current.afterCacheAccess(context)
-  }
-
-  get #current(): ICachePlugin {
-    return this.#scopes.getStore() ?? this.#signIn
+    return this.#signIn.afterCacheAccess(context)
   }
 }
 
 /** The session for the host to keep. Says so where no logout callback will ever find it. */
 export function openedSession(plugin: KeyvCachePlugin, { sid, ...session }: HostSession): HostSession {
   if (sid !== undefined) return { ...session, sid }
-  const key = internalsOf(plugin).partitions.keyOf(session.homeAccountId)
+  const key = coreOf(plugin).accounts.keyOf(session.homeAccountId)
   const hint = 'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
   report('msal-keyv:sign-in-without-link', { key, hint })
   return session

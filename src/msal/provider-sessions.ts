@@ -1,5 +1,5 @@
+import type { ProviderSession } from '../accounts/links.ts'
 import { claimsOf } from '../jwt.ts'
-import type { ProviderSession } from '../sessions/links.ts'
 import type { SerializedCache } from './schema.ts'
 
 /**
@@ -11,8 +11,16 @@ export function providerSessions(cache: SerializedCache, sessionState?: string):
     const { iss, sid, sub } = claimsOf(secret)
     const issuer = text(iss)
     if (issuer === undefined) return []
-    return [{ issuer, sid: text(sid) ?? sessionState, subject: text(sub) }]
+    return [{ issuer, sid: sessionIdOf({ sid }, sessionState), subject: text(sub) }]
   })
+}
+
+/** The name of the provider's session: the ID token's `sid`, else the authorization response's `session_state`. */
+export function sessionIdOf(
+  claims: { sid?: unknown } | undefined,
+  sessionState?: string,
+): string | undefined {
+  return text(claims?.sid) ?? text(sessionState)
 }
 
 function text(value: unknown): string | undefined {

@@ -1,4 +1,5 @@
 import type { JsonCache } from '@azure/msal-node'
+import { ConfigurationError } from '../errors.ts'
 
 /** MSAL's serialized cache, shared by all MSALs. Sections that this MSAL does not know survive as they are. */
 export type SerializedCache = JsonCache & Record<string, unknown>
@@ -26,6 +27,13 @@ export function parseCache(json: string): SerializedCache | undefined {
     isEntityMap(value.AppMetadata) &&
     OWNED_SECTIONS.every((name) => isEntityMap(value[name], (it) => isEntityOf(name, it)))
   return isCache ? { ...emptyCache(), ...value } : undefined
+}
+
+/** MSAL's own text, which is known to be one. */
+export function parseSerialized(json: string): SerializedCache {
+  const cache = parseCache(json)
+  if (cache === undefined) throw new ConfigurationError('MSAL Node serialized what is no token cache')
+  return cache
 }
 
 /** The sections that MSAL does not know: it forgets them, so the partition has to carry them over. */

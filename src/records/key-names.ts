@@ -1,5 +1,10 @@
 import { createHash, createHmac } from 'node:crypto'
 
+/** Whether this is the name of an account's partition. */
+export function isPartitionKey(key: string): boolean {
+  return key.endsWith('_p')
+}
+
 /** The store keys of one account. Both lie in one Redis Cluster slot, which the braces decide. */
 export interface AccountKeys {
   readonly partition: string
@@ -43,13 +48,13 @@ export class KeyNames {
     return `mk1_{${this.#digest('long-running process', sessionKey)}}_l`
   }
 
-  /** The link of a session (`sid`) or a person (`sub`) at an identity provider. */
-  session(kind: 'sid' | 'sub', issuer: string, value: string): string {
+  /** The link of a session (`sid`) or a subject (`sub`) at an identity provider. */
+  link(kind: 'sid' | 'sub', issuer: string, value: string): string {
     return `mk1_{${this.#digest(kind, JSON.stringify([issuer, value]))}}_s`
   }
 
-  /** The mark of a logout token that was carried out. */
-  logoutToken(issuer: string, jti: string): string {
+  /** The replay mark of a logout token that was carried out. */
+  replayMark(issuer: string, jti: string): string {
     return `mk1_{${this.#digest('jti', JSON.stringify([issuer, jti]))}}_j`
   }
 

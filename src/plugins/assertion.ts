@@ -1,10 +1,10 @@
+import { type Assertion, isIssuedBefore } from '../accounts/assertion.ts'
+import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { AccountEvictedError, ConfigurationError } from '../errors.ts'
-import { type Assertion, isIssuedBefore } from '../partitions/assertion.ts'
-import type { TokenSnapshot } from '../partitions/token-records.ts'
-import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from './merge.ts'
-import { emptyCache, type SerializedCache } from './schema.ts'
-import { NO_OWNER, splitByOwner } from './split.ts'
-import { type Commit, type Repositories, TokenRecordPlugin } from './token-record-plugin.ts'
+import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
+import { emptyCache, type SerializedCache } from '../msal/schema.ts'
+import { NO_OWNER, splitByOwner } from '../msal/split.ts'
+import { isRemoval, type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /** Shows MSAL what was acquired on behalf of the bearer of one incoming token. */
 export class AssertionPlugin extends TokenRecordPlugin {
@@ -20,42 +20,44 @@ export class AssertionPlugin extends TokenRecordPlugin {
     return super.visible(snapshot)
   }
 
-  protected async commit(commit: Commit): Promise<SerializedCache> {
-    if (isOnBehalfOf(commit.acquired)) {
-      await this.#store(commit)
+  protected async commit(write: TokenWrite): Promise<SerializedCache> {
+    if (isOnBehalfOf(write.acquired)) {
+      await this.#store(write)
       return emptyCache()
     }
-    if (commit.removed) await this.records.delete(this.key)
-    return commit.acquired
+    if (isRemoval(write)) await this.tokens.delete(this.key)
+    return write.acquired
   }
 
-  async #store({ snapshot, baseline, acquired }: Commit): Promise<void> {
+  async #store({ loaded, shown, acquired }: TokenWrite): Promise<void> {
     const { homeAccountId, tokens } = answerFor(this.#assertion, acquired)
     const isUsers = homeAccountId !== NO_OWNER
     // An answer that does not say whose it is could not be evicted.
     if (!isUsers && !this.#assertion.isAppOnly) return
-    const owner = isUsers ? this.records.ownerOf(homeAccountId) : undefined
-    const stored = snapshot.record?.owner === owner ? snapshot.record : undefined
+    const generationKey = isUsers ? this.accounts.generationKeyOf(homeAccountId) : undefined
+    const stored = loaded.record?.generationKey === generationKey ? loaded.record : undefined
     const generation = isUsers
-      ? await this.partitions.generationForAssertion(homeAccountId, this.#assertion, stored?.generation)
+      ? await this.accounts.generationForAssertion(homeAccountId, this.#assertion, stored?.generation)
       : undefined
     const isSame = stored !== undefined && stored.generation === generation
     // MSAL Node never uses a refresh token here: it asks with the assertion again.
     const fresh = { ...tokens, RefreshToken: {} }
-    const merged = supersede((isSame ? baseline : undefined) ?? emptyCache(), fresh)
+    const merged = supersede((isSame ? shown : undefined) ?? emptyCache(), fresh)
     const cache = withoutExpired(merged, Date.now())
     if (Object.keys(cache.AccessToken).length > 0) {
-      const expiresAt = Math.min(snapshot.expiresAt, lastUseOf(cache))
-      await this.records.write({ key: this.key, generation, owner, expiresAt, body: JSON.stringify(cache) })
-    } else if (snapshot.record !== undefined) {
-      await this.records.delete(this.key)
+      const expiresAt = Math.min(loaded.expiresAt, lastUseOf(cache))
+      const body = JSON.stringify(cache)
+      await this.tokens.write({ key: this.key, generation, generationKey, expiresAt, body })
+    } else if (loaded.record !== undefined) {
+      await this.tokens.delete(this.key)
     }
   }
 }
 
 /** @throws {AccountEvictedError} when the record that was found shows it */
-export function checkNotEvicted(assertion: Assertion, { ended }: TokenSnapshot): void {
-  if (ended?.at !== undefined && isIssuedBefore(assertion, ended.at)) throw new AccountEvictedError()
+export function checkNotEvicted(assertion: Assertion, { isEnded, current }: TokenSnapshot): void {
+  const isKnown = isEnded && current.kind === 'known'
+  if (isKnown && isIssuedBefore(assertion, current.evictedAt)) throw new AccountEvictedError()
 }
 
 /**

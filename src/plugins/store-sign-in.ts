@@ -1,9 +1,9 @@
+import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
-import type { LinkedPartitions, LinkedSnapshot } from '../sessions/linked-partitions.ts'
-import { supersede, usableUntil, withoutExpired } from './merge.ts'
-import { providerSessions } from './provider-sessions.ts'
-import { environmentsOf, parseCache, type SerializedCache } from './schema.ts'
+import { supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
+import { providerSessions } from '../msal/provider-sessions.ts'
+import { environmentsOf, parseCache, type SerializedCache } from '../msal/schema.ts'
 
 /** What is known of a sign-in beyond its tokens. */
 export interface SignInDetails {
@@ -21,16 +21,16 @@ export interface SignInDetails {
  * @throws {ConfigurationError} when the account's partition is of another authority
  */
 export async function storeSignIn(
-  partitions: LinkedPartitions,
+  accounts: Accounts,
   homeAccountId: string,
   acquired: SerializedCache,
   details: SignInDetails = {},
 ): Promise<string | undefined> {
   const sessions = providerSessions(acquired, details.sessionState)
-  const linkKeys = [...partitions.links.keysOf(sessions).keys()]
-  const { snapshot, unlock } = await partitions.loadLinked(homeAccountId, linkKeys)
+  const linkKeys = [...accounts.links.keysOf(sessions).keys()]
+  const { loaded, unlock } = await accounts.loadForWrite(homeAccountId, linkKeys)
   try {
-    return await commitSignIn(partitions, homeAccountId, snapshot, acquired, details)
+    return await commitSignIn(accounts, homeAccountId, loaded, acquired, details)
   } finally {
     unlock()
   }
@@ -38,28 +38,23 @@ export async function storeSignIn(
 
 /** As {@link storeSignIn}, for an account that is loaded already. */
 export async function commitSignIn(
-  partitions: LinkedPartitions,
+  accounts: Accounts,
   homeAccountId: string,
-  snapshot: LinkedSnapshot,
+  loaded: AccountSnapshot,
   acquired: SerializedCache,
   { sessionState, generation: known }: SignInDetails,
 ): Promise<string | undefined> {
-  const stored = snapshot.partition && parseCache(snapshot.partition.cache)
-  if (snapshot.partition && stored === undefined) reportMalformed(partitions.keyOf(homeAccountId))
+  const stored = loaded.partition && parseCache(loaded.partition.cache)
+  if (loaded.partition && stored === undefined) reportMalformed(accounts.keyOf(homeAccountId))
   if (stored !== undefined) checkEnvironment(stored, acquired)
   const now = Date.now()
   const cache = withoutExpired(stored === undefined ? acquired : supersede(stored, acquired), now)
   const expiresAt = usableUntil(cache)
   if (expiresAt <= now) return undefined
-  const generation = partitions.generationFor(snapshot, known)
-  if (snapshot.current.kind === 'unreadable') await partitions.renewGeneration(homeAccountId, generation)
-  const sessions = providerSessions(acquired, sessionState)
-  await partitions.commitLinked(
-    homeAccountId,
-    snapshot,
-    { generation, cache: JSON.stringify(cache), expiresAt },
-    sessions,
-  )
+  const generation = accounts.generationFor(loaded, known)
+  if (loaded.current.kind === 'unreadable') await accounts.fence(homeAccountId, generation)
+  const update = { generation, cache: JSON.stringify(cache), expiresAt }
+  await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState))
   return generation
 }
 

@@ -7,7 +7,7 @@ import {
   type EncryptionKey,
   generateEncryptionKey,
   resolveEncryptionKeys,
-} from '../../src/store/encryption-keys.ts'
+} from '../../src/records/encryption-keys.ts'
 
 // Its base64 has both of the characters in which base64url differs, and padding.
 const BYTES = Buffer.from('fbff'.repeat(16), 'hex')

@@ -1,9 +1,9 @@
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
-import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from './merge.ts'
-import { countEntities, emptyCache, type SerializedCache } from './schema.ts'
-import { isUsers, NO_OWNER, splitByOwner } from './split.ts'
-import { type Commit, type Repositories, TokenRecordPlugin } from './token-record-plugin.ts'
+import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
+import { countEntities, emptyCache, type SerializedCache } from '../msal/schema.ts'
+import { isUsers, NO_OWNER, splitByOwner } from '../msal/split.ts'
+import { type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /** Shows MSAL the application's own tokens for one tenant, and stores nothing else there (P1). */
 export class AppPlugin extends TokenRecordPlugin {
@@ -15,7 +15,7 @@ export class AppPlugin extends TokenRecordPlugin {
     this.#tenantId = tenantId
   }
 
-  protected async commit({ snapshot, baseline, acquired }: Commit): Promise<SerializedCache> {
+  protected async commit({ loaded, shown, acquired }: TokenWrite): Promise<SerializedCache> {
     if (isOnBehalfOf(acquired)) {
       report('msal-keyv:dropped-entities', { count: countEntities(acquired) })
       return emptyCache()
@@ -23,16 +23,16 @@ export class AppPlugin extends TokenRecordPlugin {
     const own = splitByOwner(acquired).get(NO_OWNER)
     if (own === undefined) return acquired
     this.#check(own)
-    const cache = withoutExpired(supersede(baseline ?? emptyCache(), own), Date.now())
+    const cache = withoutExpired(supersede(shown ?? emptyCache(), own), Date.now())
     if (Object.keys(cache.AccessToken).length > 0) {
-      await this.records.write({
+      await this.tokens.write({
         key: this.key,
         generation: undefined,
-        expiresAt: Math.min(snapshot.expiresAt, lastUseOf(cache)),
+        expiresAt: Math.min(loaded.expiresAt, lastUseOf(cache)),
         body: JSON.stringify(cache),
       })
-    } else if (snapshot.record !== undefined) {
-      await this.records.delete(this.key)
+    } else if (loaded.record !== undefined) {
+      await this.tokens.delete(this.key)
     }
     return acquired
   }

@@ -15,7 +15,7 @@ export interface HostSession {
 }
 
 /** An account, and the one generation of it that may be shown if the host knows it. */
-export interface Subject {
+export interface SignInRef {
   readonly homeAccountId: string
   readonly generation: string | undefined
 }
@@ -25,9 +25,11 @@ const LONGEST_ID = 1024
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
 
 /** @throws {TypeError} naming what is wrong, without quoting the id (P9) */
-export function subjectOf(account: HostSession | AccountRef): Subject {
-  if (typeof account !== 'object' || account === null) {
+export function signInRef(account: HostSession | AccountRef): SignInRef {
+  if (typeof account === 'string')
     return { homeAccountId: checkHomeAccountId(account), generation: undefined }
+  if (typeof account !== 'object' || account === null) {
+    throw new TypeError('account must be a home account id, or an object that has one, such as a HostSession')
   }
   const { homeAccountId, generation } = account as Partial<HostSession>
   if (generation !== undefined && (typeof generation !== 'string' || generation === '')) {

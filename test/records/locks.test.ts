@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { Locks } from '../src/lock.ts'
+import { Locks } from '../../src/records/locks.ts'
 
 test('first come, first served, and nothing is kept when all are done', async () => {
   const tails = new Map<string, Promise<void>>()

@@ -8,10 +8,10 @@ export interface RecordHeader {
   readonly key: string
   /** Of the account that the record belongs to; undefined where it belongs to none. */
   readonly generation: string | undefined
-  /** In a record kept apart from its account's: the key of that account's generation record. */
-  readonly owner?: string | undefined
-  /** In an account's partition: the keys of the session links that lead to it. */
-  readonly sessions?: readonly string[] | undefined
+  /** In a token record of an account: the key of that account's generation record. */
+  readonly generationKey?: string | undefined
+  /** In a partition: the keys of the links that lead to it. */
+  readonly links?: readonly string[] | undefined
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
@@ -23,8 +23,15 @@ export interface StoredRecord extends RecordHeader {
 const VERSION = 1
 
 /** A header line in JSON, then the body as it is: reading a record parses no token cache. */
-export function encodeRecord({ key, generation, owner, sessions, expiresAt, body }: StoredRecord): string {
-  const header = { v: VERSION, k: key, g: generation, o: owner, s: sessions, x: expiresAt }
+export function encodeRecord({
+  key,
+  generation,
+  generationKey,
+  links,
+  expiresAt,
+  body,
+}: StoredRecord): string {
+  const header = { v: VERSION, k: key, g: generation, o: generationKey, s: links, x: expiresAt }
   return `${JSON.stringify(header)}\n${body}`
 }
 
@@ -35,17 +42,17 @@ export function decodeRecord(text: string, key: string): StoredRecord | { unread
   const end = text.indexOf('\n')
   const header = parseObject(text.slice(0, Math.max(0, end)))
   if (header === undefined) return { unreadable: 'malformed' }
-  const { v: version, k: itsKey, g: generation, o: owner, s: sessions, x: expiresAt } = header
+  const { v: version, k: itsKey, g: generation, o: generationKey, s: links, x: expiresAt } = header
   if (typeof version === 'number' && version > VERSION) return { unreadable: 'newer-version' }
   const isRecord =
     version === VERSION &&
     typeof expiresAt === 'number' &&
     isOptionalText(generation) &&
-    isOptionalText(owner) &&
-    isOptionalTexts(sessions)
+    isOptionalText(generationKey) &&
+    isOptionalTexts(links)
   if (!isRecord) return { unreadable: 'malformed' }
   if (itsKey !== key) return { unreadable: 'wrong-record' }
-  return { key, generation, owner, sessions, expiresAt, body: text.slice(end + 1) }
+  return { key, generation, generationKey, links, expiresAt, body: text.slice(end + 1) }
 }
 
 function isOptionalText(value: unknown): value is string | undefined {

@@ -1,4 +1,4 @@
-import { AuthorizationResponseError, ConfigurationError } from './errors.ts'
+import { AuthorizationResponseError, ConfigurationError } from '../errors.ts'
 
 /**
  * The authorization response (RFC 6749 §4.1.2) as a web framework parsed it: the query of the redirect URI, or the

@@ -1,14 +1,11 @@
 import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
 import { report } from '../diagnostics.ts'
 import { StoreUnavailableError } from '../errors.ts'
-import type { Release } from '../lock.ts'
-import { Memory } from './memory.ts'
-import { countEntities } from './schema.ts'
+import { holdsAccount, isBeingEmptied, Turn } from '../msal/memory.ts'
+import { isEmpty } from '../msal/schema.ts'
 
-interface Unstored {
-  readonly memory: Memory
-  readonly marker: string
-  readonly endTurn: Release
+interface FailedWrite {
+  readonly turn: Turn
   readonly error: StoreUnavailableError
 }
 
@@ -19,42 +16,43 @@ interface Unstored {
 export class ReportingPlugin implements ICachePlugin {
   readonly #plugin: ICachePlugin
   readonly #concerns: 'refreshes' | 'all'
-  readonly #unstored = new WeakMap<TokenCacheContext, Unstored>()
+  readonly #failed = new WeakMap<TokenCacheContext, FailedWrite>()
   readonly #refreshes = new WeakSet<TokenCacheContext>()
 
-  /** @param concerns whether what is acquired without a predecessor has to be stored, as a sign-in has */
+  /** @param concerns whether what is acquired without a predecessor must be stored, as a sign-in must */
   constructor(plugin: ICachePlugin, concerns: 'refreshes' | 'all') {
     this.#plugin = plugin
     this.#concerns = concerns
   }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
-    const memory = new Memory(context)
+    if (isBeingEmptied(context) || !context.cacheHasChanged) return this.#plugin.beforeCacheAccess(context)
     try {
       await this.#plugin.beforeCacheAccess(context)
     } catch (error) {
-      if (!context.cacheHasChanged || !(error instanceof StoreUnavailableError)) throw error
-      const endTurn = await memory.takeTurn()
-      this.#unstored.set(context, { memory, marker: memory.beginWrite(), endTurn, error })
+      if (!(error instanceof StoreUnavailableError)) throw error
+      const turn = await Turn.take(context)
+      turn.beginWrite()
+      this.#failed.set(context, { turn, error })
     }
-    if (this.#concerns === 'all' || memory.holdsAccount) this.#refreshes.add(context)
+    if (this.#concerns === 'all' || holdsAccount(context)) this.#refreshes.add(context)
   }
 
   async afterCacheAccess(context: TokenCacheContext): Promise<void> {
-    const unstored = this.#unstored.get(context)
-    if (unstored === undefined) {
+    const failed = this.#failed.get(context)
+    if (failed === undefined) {
       await this.#plugin.afterCacheAccess(context).catch((error: unknown) => this.#settle(context, error))
       return
     }
-    const { memory, marker, endTurn, error } = unstored
+    const { turn, error } = failed
     try {
-      const { acquired } = memory.endWrite(marker)
-      memory.forgetAcquired()
+      const { acquired } = turn.endWrite()
+      await turn.forgetAcquired()
       // Without anything acquired it was MSAL's removeAccount.
-      if (countEntities(acquired) === 0) throw error
+      if (isEmpty(acquired)) throw error
       this.#settle(context, error)
     } finally {
-      endTurn()
+      turn.release()
     }
   }
 

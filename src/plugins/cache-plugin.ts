@@ -1,0 +1,142 @@
+import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import type { Accounts } from '../accounts/accounts.ts'
+import { reportMalformed } from '../diagnostics.ts'
+import { type Changes, isBeingEmptied, Turn } from '../msal/memory.ts'
+import { isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
+import { NO_OWNER, splitByOwner } from '../msal/split.ts'
+import type { Release } from '../records/locks.ts'
+import { storeSignIn } from './store-sign-in.ts'
+
+/** What MSAL did between a write's load and its commit. */
+export interface Write<Loaded> extends Changes {
+  readonly loaded: Loaded
+  /** What MSAL was shown; undefined where that was nothing. */
+  readonly shown: SerializedCache | undefined
+  /** Whether a load came before it, so that it can be the answer to a request that rests on that. */
+  readonly followsLoad: boolean
+}
+
+interface BegunWrite<Loaded> {
+  readonly turn: Turn
+  readonly loaded: Loaded
+  readonly shown: SerializedCache | undefined
+  readonly unlock: Release
+}
+
+/**
+ * MSAL's two callbacks, once for every kind of client: a load shows MSAL what it may see; a write shows it that again,
+ * sees what MSAL makes of it, and commits.
+ */
+export abstract class CachePlugin<Loaded> implements ICachePlugin {
+  protected readonly accounts: Accounts
+  readonly #writes = new WeakMap<TokenCacheContext, BegunWrite<Loaded>>()
+  #ahead: Loaded | undefined
+  /** The loads that no write has followed yet. */
+  #loads = 0
+
+  constructor(accounts: Accounts) {
+    this.accounts = accounts
+  }
+
+  /** The key of the record, for diagnostics. */
+  protected abstract readonly key: string
+
+  /** For a call that only reads. */
+  protected abstract load(): Promise<Loaded>
+
+  /** As {@link load}, with the record's lock. */
+  protected abstract loadForWrite(): Promise<{ loaded: Loaded; unlock: Release }>
+
+  /** What MSAL may see of it, in MSAL's own serialization. Nothing, where this throws. */
+  protected abstract visible(loaded: Loaded): string | undefined
+
+  /** Whether what was acquired may stay in MSAL's memory until the next load. */
+  protected abstract mayStay(acquired: SerializedCache): boolean
+
+  /** Stores what belongs in the record. @returns what does not, and may be a sign-in of other accounts */
+  protected abstract commit(write: Write<Loaded>): Promise<SerializedCache>
+
+  /**
+   * Loads ahead of MSAL's next load, which then takes this.
+   * @returns what MSAL will see
+   */
+  async loadAhead(): Promise<SerializedCache | undefined> {
+    this.#ahead = await this.load()
+    return this.#readable(this.#ahead)?.cache
+  }
+
+  async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
+    if (isBeingEmptied(context)) return
+    if (context.cacheHasChanged) return this.#beginWrite(context)
+    const loaded = this.#ahead ?? (await this.load())
+    this.#ahead = undefined
+    this.#loads++
+    const turn = await Turn.take(context)
+    try {
+      await this.#show(turn, loaded)
+    } finally {
+      turn.release()
+    }
+  }
+
+  async afterCacheAccess(context: TokenCacheContext): Promise<void> {
+    const begun = this.#writes.get(context)
+    // Nothing changed, or the load failed: a context whose load failed never writes (P7).
+    if (begun === undefined) return
+    this.#writes.delete(context)
+    const { turn, loaded, shown, unlock } = begun
+    let others: SerializedCache
+    try {
+      const changes = turn.endWrite()
+      if (!this.mayStay(changes.acquired)) await turn.forgetAcquired()
+      turn.release()
+      const followsLoad = this.#loads > 0
+      if (followsLoad) this.#loads--
+      others = await this.commit({ ...changes, loaded, shown, followsLoad })
+    } finally {
+      turn.release()
+      unlock()
+    }
+    for (const [owner, cache] of splitByOwner(others)) {
+      // What names an account but brings none is the answer to a refresh, and no sign-in.
+      const isSignIn = owner !== NO_OWNER && Object.keys(cache.Account).length > 0
+      if (isSignIn) await storeSignIn(this.accounts, owner, cache)
+    }
+  }
+
+  async #beginWrite(context: TokenCacheContext): Promise<void> {
+    const { loaded, unlock } = await this.loadForWrite()
+    let turn: Turn | undefined
+    try {
+      turn = await Turn.take(context)
+      const shown = await this.#show(turn, loaded)
+      turn.beginWrite()
+      this.#writes.set(context, { turn, loaded, shown, unlock })
+    } catch (error) {
+      turn?.release()
+      unlock()
+      throw error
+    }
+  }
+
+  async #show(turn: Turn, loaded: Loaded): Promise<SerializedCache | undefined> {
+    try {
+      const readable = this.#readable(loaded)
+      await turn.show(readable?.text)
+      return readable?.cache
+    } catch (error) {
+      await turn.show(undefined)
+      throw error
+    }
+  }
+
+  /** MSAL deserializes anything into something, so what it is given is looked at before (P8). */
+  #readable(loaded: Loaded): { text: string; cache: SerializedCache } | undefined {
+    const text = this.visible(loaded)
+    if (text === undefined) return undefined
+    const cache = parseCache(text)
+    if (cache !== undefined && !isEmpty(cache)) return { text, cache }
+    reportMalformed(this.key)
+    return undefined
+  }
+}

@@ -1,0 +1,48 @@
+import type { Accounts } from '../accounts/accounts.ts'
+import type { TokenRecords, TokenSnapshot } from '../accounts/token-records.ts'
+import { isEmpty } from '../msal/schema.ts'
+import { CachePlugin, type Write } from './cache-plugin.ts'
+
+/** Where a plugin keeps what MSAL acquires. */
+export interface Repositories {
+  readonly accounts: Accounts
+  readonly tokens: TokenRecords
+}
+
+export type TokenWrite = Write<TokenSnapshot>
+
+/**
+ * Shows MSAL one record that is no account's partition. What a call acquired leaves MSAL's memory with its commit,
+ * for whether it may be kept is known only then.
+ */
+export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
+  protected readonly key: string
+  protected readonly tokens: TokenRecords
+
+  constructor({ accounts, tokens }: Repositories, key: string) {
+    super(accounts)
+    this.tokens = tokens
+    this.key = key
+  }
+
+  protected load() {
+    return this.tokens.load(this.key)
+  }
+
+  protected loadForWrite() {
+    return this.tokens.loadForWrite(this.key)
+  }
+
+  protected visible({ record }: TokenSnapshot): string | undefined {
+    return record?.body
+  }
+
+  protected mayStay(): boolean {
+    return false
+  }
+}
+
+/** MSAL's removeAccount emptied its memory. */
+export function isRemoval({ shown, all, isIntact }: TokenWrite): boolean {
+  return isIntact && shown !== undefined && isEmpty(all)
+}

@@ -1,0 +1,121 @@
+import { report, type UnreadableRecordReason } from '../diagnostics.ts'
+import type { KeyvStore } from '../store/keyv-store.ts'
+import { isPartitionKey } from './key-names.ts'
+import { Locks, type Release } from './locks.ts'
+import { decodeRecord, encodeRecord, type StoredRecord } from './record.ts'
+import type { Sealing } from './sealing.ts'
+
+// How much longer than its own expiry the store keeps a record, for clocks that disagree. Milliseconds.
+const STORE_GRACE = 60 * 60 * 1000
+
+/** What the store holds under a key. */
+export type Found =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'record'; readonly record: StoredRecord }
+  /** Something that cannot be read here. It yields nothing (P8). */
+  | { readonly kind: 'unreadable' }
+
+/** The records in the store, coded and sealed: all of them are read and written here. */
+export class Records {
+  readonly #store: KeyvStore
+  readonly #sealing: Sealing
+  readonly #locks = new Locks<string>(new Map())
+
+  constructor(store: KeyvStore, sealing: Sealing) {
+    this.#store = store
+    this.#sealing = sealing
+  }
+
+  /** What the store holds under each key, as it is. One store call. */
+  async readRaw(keys: readonly string[], timeout?: number): Promise<unknown[]> {
+    return keys.length === 0 ? [] : this.#store.read(keys, timeout)
+  }
+
+  /** The record, unless it is expired or none of this key. One store call. */
+  async read(key: string, timeout?: number): Promise<StoredRecord | undefined> {
+    const [value] = await this.#store.read([key], timeout)
+    return recordIn(this.open(value, key))
+  }
+
+  /** As {@link read}, for many. One store call. */
+  async readAll(keys: readonly string[]): Promise<Map<string, StoredRecord>> {
+    return this.openAll(keys, await this.readRaw(keys))
+  }
+
+  /**
+   * Loads with the record's lock, so that two writers of this process do not lose each other's tokens. The wait takes
+   * at most half of the call's time, and then the writer goes on without the lock.
+   * @param load is given the milliseconds that are left
+   */
+  async loadForWrite<Loaded>(
+    key: string,
+    load: (timeout: number) => Promise<Loaded>,
+  ): Promise<{ loaded: Loaded; unlock: Release }> {
+    const start = performance.now()
+    const half = this.#store.timeout / 2
+    const unlock = await this.#locks.acquire(key, half)
+    try {
+      return { loaded: await load(Math.max(half, 2 * half - (performance.now() - start))), unlock }
+    } catch (error) {
+      unlock()
+      throw error
+    }
+  }
+
+  /** One store call. */
+  write(record: StoredRecord): Promise<void> {
+    return this.writeAll([record])
+  }
+
+  /** One store call. */
+  writeAll(records: readonly StoredRecord[]): Promise<void> {
+    const entries = records.map((record) => ({
+      key: record.key,
+      value: this.#sealing.seal(encodeRecord(record), record.key),
+      ttl: record.expiresAt - Date.now() + STORE_GRACE,
+    }))
+    const [entry, ...more] = entries
+    if (entry !== undefined && more.length === 0) return this.#store.write(entry.key, entry.value, entry.ttl)
+    return this.#store.writeAll(entries)
+  }
+
+  /** A record that is neither sealed nor kept longer than its own expiry. One store call. */
+  writePlain(record: StoredRecord): Promise<void> {
+    return this.#store.write(record.key, encodeRecord(record), record.expiresAt - Date.now())
+  }
+
+  /** One store call. True when the store says that there was something to delete. */
+  delete(key: string): Promise<boolean> {
+    return this.#store.delete(key)
+  }
+
+  /** What cannot be read counts as absent, is reported, and is left where it is (P8). */
+  open(value: unknown, key: string): Found {
+    if (value === undefined) return { kind: 'absent' }
+    const opened = this.#sealing.open(value, key)
+    const record = 'unreadable' in opened ? opened : decodeRecord(opened.plaintext, key)
+    if ('unreadable' in record) return unreadable(key, record.unreadable)
+    if (record.expiresAt > Date.now()) return { kind: 'record', record }
+    // Token records and links expire as a matter of course, some of them every hour.
+    return isPartitionKey(key) ? unreadable(key, 'expired') : { kind: 'unreadable' }
+  }
+
+  /** Those that can be read, by their keys. */
+  openAll(keys: readonly string[], values: readonly unknown[]): Map<string, StoredRecord> {
+    const records = new Map<string, StoredRecord>()
+    for (const [index, key] of keys.entries()) {
+      const record = recordIn(this.open(values[index], key))
+      if (record !== undefined) records.set(key, record)
+    }
+    return records
+  }
+}
+
+export function recordIn(found: Found): StoredRecord | undefined {
+  return found.kind === 'record' ? found.record : undefined
+}
+
+function unreadable(key: string, reason: UnreadableRecordReason): Found {
+  report('msal-keyv:unreadable-record', { key, reason })
+  return { kind: 'unreadable' }
+}
