@@ -2,12 +2,12 @@ import type { ConfidentialClientApplication } from '@azure/msal-node'
 import fc from 'fast-check'
 import Keyv from 'keyv'
 import { expect, test } from 'vitest'
-import * as library from '../../src/index.ts'
-import { acquireSilently, CLIENT_ID, EntraStandIn, SCOPES, type User } from '../support/entra.ts'
-import { length } from '../support/length.ts'
-import { mutant } from '../support/mutant.ts'
-import { drawSeed } from '../support/seed.ts'
-import { keysOf } from '../support/stored.ts'
+import * as library from '../src/index.ts'
+import { acquireSilently, CLIENT_ID, EntraStandIn, SCOPES, type User } from './support/entra.ts'
+import { length } from './support/length.ts'
+import { mutant } from './support/mutant.ts'
+import { drawSeed } from './support/seed.ts'
+import { keysOf } from './support/stored.ts'
 
 const USERS = 50
 const OPERATIONS = length({ short: 1_500, long: 10_000 })
