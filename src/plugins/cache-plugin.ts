@@ -23,6 +23,12 @@ interface BegunWrite<Loaded> {
   readonly unlock: Release
 }
 
+/** What MSAL may see, and can read. */
+interface Readable {
+  readonly text: string
+  readonly cache: SerializedCache
+}
+
 /**
  * MSAL's two callbacks, once for every kind of client: a load shows MSAL what it may see; a write shows it that again,
  * sees what MSAL makes of it, and commits.
@@ -73,7 +79,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     this.#loads++
     const turn = await Turn.take(context)
     try {
-      await this.#show(turn, loaded)
+      await turn.show((await this.#visible(turn, loaded))?.text)
     } finally {
       turn.release()
     }
@@ -109,9 +115,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     let turn: Turn | undefined
     try {
       turn = await Turn.take(context)
-      const shown = await this.#show(turn, loaded)
-      turn.beginWrite()
-      this.#writes.set(context, { turn, loaded, shown, unlock })
+      const readable = await this.#visible(turn, loaded)
+      await turn.beginWrite(readable?.text)
+      this.#writes.set(context, { turn, loaded, shown: readable?.cache, unlock })
     } catch (error) {
       turn?.release()
       unlock()
@@ -119,11 +125,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     }
   }
 
-  async #show(turn: Turn, loaded: Loaded): Promise<SerializedCache | undefined> {
+  async #visible(turn: Turn, loaded: Loaded): Promise<Readable | undefined> {
     try {
-      const readable = this.#readable(loaded)
-      await turn.show(readable?.text)
-      return readable?.cache
+      return this.#readable(loaded)
     } catch (error) {
       await turn.show(undefined)
       throw error
@@ -131,7 +135,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   }
 
   /** MSAL deserializes anything into something, so what it is given is looked at before (P8). */
-  #readable(loaded: Loaded): { text: string; cache: SerializedCache } | undefined {
+  #readable(loaded: Loaded): Readable | undefined {
     const text = this.visible(loaded)
     if (text === undefined) return undefined
     const cache = parseCache(text)
