@@ -44,7 +44,7 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     const homeAccountId = accountOf(shown)
     const { own, unnamed, others } = divide(acquired, homeAccountId)
     const fresh = mergeCaches(own, adoptOwnerless(unnamed, homeAccountId))
-    if (hasCredentials(fresh)) await this.#write(loaded, loaded.record, supersede(shown, fresh))
+    if (hasCredentials(fresh)) await this.#store(loaded, loaded.record, supersede(shown, fresh))
     return others
   }
 
@@ -72,23 +72,16 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     if (this.#pin.isEnded) throw new AccountEvictedError()
     this.#pin.join(generation)
     const base = loaded.record?.generation === generation ? shown : undefined
-    await this.#write(loaded, { generation, generationKey }, supersede(base ?? emptyCache(), tokens))
+    await this.#store(loaded, { generation, generationKey }, supersede(base ?? emptyCache(), tokens))
   }
 
-  async #write(
-    { expiresAt }: TokenSnapshot,
+  async #store(
+    loaded: TokenSnapshot,
     { generation, generationKey }: Pick<StoredRecord, 'generation' | 'generationKey'>,
     tokens: SerializedCache,
   ): Promise<void> {
-    const now = Date.now()
-    const cache = withoutExpired(tokens, now)
-    const end = Math.min(expiresAt, usableUntil(cache))
-    if (end > now) {
-      const body = JSON.stringify(cache)
-      await this.tokens.write({ key: this.key, generation, generationKey, expiresAt: end, body })
-    } else {
-      await this.tokens.delete(this.key)
-    }
+    const cache = withoutExpired(tokens, Date.now())
+    await this.replace(loaded, { generation, generationKey }, cache, usableUntil(cache))
   }
 }
 

@@ -1,6 +1,7 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { TokenRecords, TokenSnapshot } from '../accounts/token-records.ts'
-import { isEmpty } from '../msal/schema.ts'
+import { isEmpty, type SerializedCache } from '../msal/schema.ts'
+import type { StoredRecord } from '../records/record.ts'
 import { CachePlugin, type Write } from './cache-plugin.ts'
 
 /** Where a plugin keeps what MSAL acquires. */
@@ -39,6 +40,24 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
 
   protected mayStay(): boolean {
     return false
+  }
+
+  /**
+   * Replaces the record, or deletes it where nothing is of use any more.
+   * @param end when the cache is of no more use, in epoch milliseconds
+   */
+  protected async replace(
+    { record, expiresAt: latest }: TokenSnapshot,
+    owner: Pick<StoredRecord, 'generation' | 'generationKey'>,
+    cache: SerializedCache,
+    end: number,
+  ): Promise<void> {
+    const expiresAt = Math.min(latest, end)
+    if (expiresAt > Date.now()) {
+      await this.tokens.write({ ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) })
+    } else if (record !== undefined) {
+      await this.tokens.delete(this.key)
+    }
   }
 }
 
