@@ -251,7 +251,7 @@ export class ConfidentialClients {
     })
     const { accounts } = coreOf(this.plugin)
     const isCurrent = account !== undefined || generation === undefined
-    if (isCurrent || (await accounts.isCurrent(homeAccountId, generation))) {
+    if (isCurrent || (await accounts.current([{ homeAccountId, generation }])).length > 0) {
       await this.plugin.evictAccount(homeAccountId)
     }
     // The provider is down: the user is signed out here all the same.

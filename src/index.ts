@@ -1,4 +1,4 @@
-export type { Eviction } from './accounts/accounts.ts'
+export type { Eviction } from './accounts/evictions.ts'
 export type { AccountRef, HostSession } from './accounts/identity.ts'
 export type { AuthorizationResponse } from './clients/authorization-response.ts'
 export {

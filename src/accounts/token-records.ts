@@ -1,7 +1,9 @@
+import { accountKeys } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
 import { type CurrentGeneration, decodeGeneration, isValid } from './generation.ts'
+import { processesRecord } from './processes.ts'
 
 /** What the store held under one key at one moment. */
 export interface TokenSnapshot {
@@ -37,7 +39,7 @@ export class TokenRecords {
   async load(key: string, timeout?: number): Promise<TokenSnapshot> {
     // From before the reads: an eviction that they did not see outlives what is written after them.
     const expiresAt = Date.now() + this.#ttl
-    const record = await this.#records.read(key, timeout)
+    const record = (await this.#records.read([key], timeout)).get(key)
     if (record?.generationKey === undefined) {
       return { record, isEnded: false, current: { kind: 'none' }, expiresAt }
     }
@@ -56,11 +58,30 @@ export class TokenRecords {
   }
 
   /**
-   * One store call.
+   * One store call. Says beside it that the account has tokens acquired on its behalf, where it belongs to one.
    * @throws {StoreUnavailableError}
    */
   write(record: StoredRecord): Promise<void> {
-    return this.#records.write(record)
+    if (record.generationKey === undefined) return this.#records.write([record])
+    const key = accountKeys(record.generationKey).onBehalfOf
+    const mark = { key, generation: undefined, expiresAt: Date.now() + this.#ttl, body: '' }
+    return this.#records.write([record, mark])
+  }
+
+  /**
+   * Writes the record of a long-running process, and the list of them by which an eviction finds it. Two store calls.
+   * @throws {StoreUnavailableError}
+   */
+  async writeProcess(record: StoredRecord & { readonly generationKey: string }): Promise<void> {
+    const key = accountKeys(record.generationKey).processes
+    const { loaded, unlock } = await this.#records.loadForWrite(key, (timeout) =>
+      this.#records.read([key], timeout),
+    )
+    try {
+      await this.#records.write([record, processesRecord(key, loaded.get(key), record)])
+    } finally {
+      unlock()
+    }
   }
 
   /**
@@ -68,6 +89,6 @@ export class TokenRecords {
    * @throws {StoreUnavailableError}
    */
   async delete(key: string): Promise<void> {
-    await this.#records.delete(key)
+    await this.#records.delete([key])
   }
 }

@@ -43,9 +43,18 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     }
     const homeAccountId = accountOf(shown)
     const { own, unnamed, others } = divide(acquired, homeAccountId)
-    const fresh = mergeCaches(own, adoptOwnerless(unnamed, homeAccountId))
+    // Without a load before, it cannot be the answer to a refresh (P1).
+    const adopted = write.followsLoad ? adoptOwnerless(unnamed, homeAccountId) : emptyCache()
+    const fresh = mergeCaches(own, adopted)
     if (hasCredentials(fresh)) await this.#store(loaded, loaded.record, supersede(shown, fresh))
     return others
+  }
+
+  protected override write(record: StoredRecord): Promise<void> {
+    const { generationKey } = record
+    return generationKey === undefined
+      ? super.write(record)
+      : this.tokens.writeProcess({ ...record, generationKey })
   }
 
   /** The answer to the on-behalf-of request that the process begins with. */
