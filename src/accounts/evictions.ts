@@ -1,9 +1,9 @@
 import { trace } from '../diagnostics.ts'
 import { EvictionError, StoreUnavailableError } from '../errors.ts'
-import type { KeyNames } from '../records/key-names.ts'
+import { isLongRunning, type KeyNames } from '../records/key-names.ts'
 import { type Records, recordIn } from '../records/records.ts'
 import { generationRecord, newGeneration } from './generation.ts'
-import { liveProcesses } from './processes.ts'
+import { listedRecords } from './token-record-list.ts'
 
 /** The outcome of an eviction that the store confirmed. */
 export interface Eviction {
@@ -48,18 +48,15 @@ export class Evictions {
     try {
       const dead: string[] = []
       const evictedAt = new Date()
-      const values = await this.#records.readRaw(
-        keys.flatMap((each) => [each.partition, each.processes, each.onBehalfOf]),
-      )
+      const values = await this.#records.readRaw(keys.flatMap((each) => [each.partition, each.list]))
       const evictions = ids.map((homeAccountId, index) => {
-        const { partition = '', processes = '', onBehalfOf = '' } = keys[index] ?? {}
-        const [value, list, mark] = values.slice(3 * index)
-        const running = liveProcesses(recordIn(this.#records.open(list, processes)))
-        dead.push(partition, ...running.map(({ key }) => key))
-        if (list !== undefined) dead.push(processes)
-        if (mark !== undefined) dead.push(onBehalfOf)
-        const existed = value !== undefined || mark !== undefined || running.length > 0
-        return { homeAccountId, evictedAt, existed }
+        const { partition = '', list = '' } = keys[index] ?? {}
+        const [value, listValue] = values.slice(2 * index)
+        const listed = listedRecords(recordIn(this.#records.open(listValue, list)))
+        // What an assertion acquired has no refresh token. It stays, to refuse the assertion, until it expires.
+        dead.push(partition, ...listed.map(({ key }) => key).filter(isLongRunning))
+        if (listValue !== undefined) dead.push(list)
+        return { homeAccountId, evictedAt, existed: value !== undefined || listed.length > 0 }
       })
       await this.#records.delete(dead)
       return evictions

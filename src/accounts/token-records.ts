@@ -3,7 +3,7 @@ import type { Release } from '../records/locks.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
 import { type CurrentGeneration, decodeGeneration, isValid } from './generation.ts'
-import { processesRecord } from './processes.ts'
+import { type ListedRecord, listedRecords, listRecord } from './token-record-list.ts'
 
 /** What the store held under one key at one moment. */
 export interface TokenSnapshot {
@@ -58,37 +58,45 @@ export class TokenRecords {
   }
 
   /**
-   * One store call. Says beside it that the account has tokens acquired on its behalf, where it belongs to one.
+   * One store call. A record of an account costs one more, and stands on the list by which an eviction finds it.
    * @throws {StoreUnavailableError}
    */
-  write(record: StoredRecord): Promise<void> {
+  async write(record: StoredRecord): Promise<void> {
     if (record.generationKey === undefined) return this.#records.write([record])
-    const key = accountKeys(record.generationKey).onBehalfOf
-    const mark = { key, generation: undefined, expiresAt: Date.now() + this.#ttl, body: '' }
-    return this.#records.write([record, mark])
+    await this.#withList(record.key, record.generationKey, (list, others) =>
+      this.#records.write([record, listRecord(list, [...others, record])]),
+    )
   }
 
   /**
-   * Writes the record of a long-running process, and the list of them by which an eviction finds it. Two store calls.
+   * One store call. A record of an account costs one or two more, and leaves the list.
    * @throws {StoreUnavailableError}
    */
-  async writeProcess(record: StoredRecord & { readonly generationKey: string }): Promise<void> {
-    const key = accountKeys(record.generationKey).processes
-    const { loaded, unlock } = await this.#records.loadForWrite(key, (timeout) =>
-      this.#records.read([key], timeout),
+  async delete({ key, generationKey }: Pick<StoredRecord, 'key' | 'generationKey'>): Promise<void> {
+    if (generationKey === undefined) return this.#records.delete([key])
+    await this.#withList(key, generationKey, async (list, others) => {
+      await this.#records.delete(others.length === 0 ? [key, list] : [key])
+      if (others.length > 0) await this.#records.write([listRecord(list, others)])
+    })
+  }
+
+  /** @param change is given the key of the account's list, and all else that is on it */
+  async #withList(
+    key: string,
+    generationKey: string,
+    change: (list: string, others: ListedRecord[]) => Promise<void>,
+  ): Promise<void> {
+    const { list } = accountKeys(generationKey)
+    const { loaded, unlock } = await this.#records.loadForWrite(list, (timeout) =>
+      this.#records.read([list], timeout),
     )
     try {
-      await this.#records.write([record, processesRecord(key, loaded.get(key), record)])
+      await change(
+        list,
+        listedRecords(loaded.get(list)).filter((each) => each.key !== key),
+      )
     } finally {
       unlock()
     }
-  }
-
-  /**
-   * One store call.
-   * @throws {StoreUnavailableError}
-   */
-  async delete(key: string): Promise<void> {
-    await this.#records.delete([key])
   }
 }

@@ -74,10 +74,16 @@ const TEXT_MEMBERS: Record<(typeof OWNED_SECTIONS)[number], readonly string[]> =
 
 function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
   if (!isObject(entity) || !TEXT_MEMBERS[section].every((member) => isText(entity[member]))) return false
-  const { tenantProfiles = [], token_type = '' } = entity
-  if (!Array.isArray(tenantProfiles) || !tenantProfiles.every(isTenantProfile) || !isText(token_type))
-    return false
+  const { tenantProfiles, token_type = '' } = entity
+  // Without these, MSAL does not find the account that it has.
+  if (section === 'Account' && (entity.home_account_id === '' || entity.environment === '')) return false
+  if (tenantProfiles !== undefined && !areTenantProfiles(tenantProfiles)) return false
+  if (!isText(token_type)) return false
   return section !== 'IdToken' || hasTextClaims(readClaims(entity.secret as string))
+}
+
+function areTenantProfiles(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isTenantProfile)
 }
 
 /** MSAL keeps each as a JSON text, and opens it without looking. */

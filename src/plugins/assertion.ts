@@ -25,7 +25,7 @@ export class AssertionPlugin extends TokenRecordPlugin {
       await this.#store(write)
       return emptyCache()
     }
-    if (isRemoval(write)) await this.tokens.delete(this.key)
+    if (isRemoval(write) && write.loaded.record !== undefined) await this.tokens.delete(write.loaded.record)
     return write.acquired
   }
 

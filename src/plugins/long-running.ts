@@ -38,7 +38,7 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     }
     if (shown === undefined || loaded.record === undefined) return acquired
     if (isRemoval(write)) {
-      await this.tokens.delete(this.key)
+      await this.tokens.delete(loaded.record)
       return emptyCache()
     }
     const homeAccountId = accountOf(shown)
@@ -48,13 +48,6 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     const fresh = mergeCaches(own, adopted)
     if (hasCredentials(fresh)) await this.#store(loaded, loaded.record, supersede(shown, fresh))
     return others
-  }
-
-  protected override write(record: StoredRecord): Promise<void> {
-    const { generationKey } = record
-    return generationKey === undefined
-      ? super.write(record)
-      : this.tokens.writeProcess({ ...record, generationKey })
   }
 
   /** The answer to the on-behalf-of request that the process begins with. */

@@ -42,10 +42,6 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
     return false
   }
 
-  protected write(record: StoredRecord): Promise<void> {
-    return this.tokens.write(record)
-  }
-
   /**
    * Replaces the record, or deletes it where nothing is of use any more.
    * @param end when the cache is of no more use, in epoch milliseconds
@@ -58,9 +54,9 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
   ): Promise<void> {
     const expiresAt = Math.min(latest, end)
     if (expiresAt > Date.now()) {
-      await this.write({ ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) })
+      await this.tokens.write({ ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) })
     } else if (record !== undefined) {
-      await this.tokens.delete(this.key)
+      await this.tokens.delete(record)
     }
   }
 }

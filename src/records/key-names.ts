@@ -1,8 +1,13 @@
 import { createHash, createHmac } from 'node:crypto'
 
-/** Whether this is the name of a long-running process's record. */
-export function isProcessKey(key: string): boolean {
+/** Whether this is the name of a long-running process's record, which holds a refresh token. */
+export function isLongRunning(key: string): boolean {
   return key.endsWith('_l')
+}
+
+/** Whether this is the name of a record of tokens acquired on behalf of an account. */
+export function isAccountsTokenRecord(key: string): boolean {
+  return key.endsWith('_o') || isLongRunning(key)
 }
 
 /** Whether this is the name of an account's partition. */
@@ -14,16 +19,14 @@ export function isPartitionKey(key: string): boolean {
 export interface AccountKeys {
   readonly partition: string
   readonly generation: string
-  /** The keys of its long-running processes' records. */
-  readonly processes: string
-  /** Says that there are tokens acquired on its behalf. */
-  readonly onBehalfOf: string
+  /** The list of its token records. */
+  readonly list: string
 }
 
 /** The keys of the account that has this generation record. */
 export function accountKeys(generationKey: string): AccountKeys {
   const name = generationKey.slice(0, -1)
-  return { partition: `${name}p`, generation: generationKey, processes: `${name}i`, onBehalfOf: `${name}b` }
+  return { partition: `${name}p`, generation: generationKey, list: `${name}i` }
 }
 
 /** What leads to an account. */
