@@ -1,49 +1,25 @@
-import {
-  type AccountInfo,
-  type AuthenticationResult,
-  type AuthorizationCodeRequest,
-  type AuthorizationUrlRequest,
-  type ClientCredentialRequest,
+import type {
+  AccountInfo,
+  AuthenticationResult,
+  AuthorizationUrlRequest,
   ConfidentialClientApplication,
-  type Configuration,
-  type ICachePlugin,
-  type OnBehalfOfRequest,
-  ProtocolMode,
-  type SilentFlowRequest,
+  Configuration,
+  OnBehalfOfRequest,
 } from '@azure/msal-node'
-import { type AuthorizationResponse, readAuthorizationResponse } from './authorization-response.ts'
+import type { AuthorizationResponse } from './clients/authorization-response.ts'
+import { ClientFactory } from './clients/client-factory.ts'
+import { beginSignIn, type PendingSignIn, type SignInRequest } from './clients/pending-sign-in.ts'
+import { redeem, redemptionOf } from './clients/redemption.ts'
+import type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
 import { ConfigurationError } from './errors.ts'
 import { createLogoutUrl } from './logout/url.ts'
 import { AccountPlugin } from './msal/account-plugin.ts'
-import { AuthorityMetadata } from './msal/authority-metadata.ts'
-import { sharedCredentials } from './msal/credentials.ts'
 import { requestKey, SharedCalls } from './msal/shared-calls.ts'
 import { SignInPlugin } from './msal/sign-in-plugin.ts'
 import { describeAccount } from './msal/stored-account.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
 import { type AccountRef, type HostSession, subjectOf } from './partitions/identity.ts'
 import { internalsOf, KeyvCachePlugin, openedSession } from './plugin.ts'
-
-/** MSAL's request without `code` where the authorization response brings it. */
-export type CodeRequest = Omit<AuthorizationCodeRequest, 'code'> & { code?: string | undefined }
-
-/** MSAL's request without `account`, which is the first argument. */
-export type SilentRequest = Omit<SilentFlowRequest, 'account'>
-
-/** MSAL's request with the tenant whose resources the token is for, which sets the authority. */
-export type AppTokenRequest = Omit<ClientCredentialRequest, 'authority' | 'scopes'> & {
-  tenantId: string
-  scopes: string[]
-}
-
-export interface SignOutRequest {
-  /** Where the provider sends the browser afterwards; registered there exactly like this. */
-  postLogoutRedirectUri: string
-  /** Comes back unchanged; bind it to the browser. */
-  state?: string | undefined
-}
-
-const DEFAULT_AUTHORITY = 'https://login.microsoftonline.com/common'
 
 /**
  * MSAL's ConfidentialClientApplication for a server with many users: safe as a singleton, since every call gets an
@@ -54,17 +30,17 @@ const DEFAULT_AUTHORITY = 'https://login.microsoftonline.com/common'
  * ```ts
  * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(url)) })
  *
- * const { session } = await msal.acquireTokenByCode({ scopes, redirectUri, ...pending }, query)
+ * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
+ * const { session } = await msal.acquireTokenByCode(pending, query)
  * const { accessToken } = await msal.acquireTokenSilent(session, { scopes })
- * const url = await msal.signOut(session, { postLogoutRedirectUri })
+ * const logoutUrl = await msal.signOut(session, { postLogoutRedirectUri })
  * ```
  */
 export class ConfidentialClients {
   /** The cache behind the clients: evictions, and plugins for clients of the host's own. */
   readonly plugin: KeyvCachePlugin
-  readonly #configuration: Configuration
-  readonly #authority: string
-  readonly #metadata: AuthorityMetadata
+  readonly #clientId: string
+  readonly #clients: ClientFactory
   readonly #silentCalls = new SharedCalls<{ result: AuthenticationResult; generation: string | undefined }>()
 
   /**
@@ -94,25 +70,63 @@ export class ConfidentialClients {
     if (internalsOf(this.plugin).clientId !== clientId) {
       throw new ConfigurationError("plugin was made for another clientId than configuration's")
     }
-    this.#configuration = { ...configuration, auth: sharedCredentials({ ...configuration.auth }) }
-    this.#authority = configuration.auth.authority ?? DEFAULT_AUTHORITY
-    this.#metadata = new AuthorityMetadata((authority) => this.#make(authority))
-    if (!URL.canParse(this.#authority))
-      throw new ConfigurationError('configuration.auth.authority must be a URL')
-    // MSAL checks its credentials here, and not at the first request of a user.
-    this.#make(this.#authority)
+    this.#clientId = clientId
+    this.#clients = new ClientFactory(configuration)
   }
 
-  /** The URL to send the browser to. MSAL's own call. */
+  /**
+   * Begins a sign-in: state, nonce and PKCE challenge are made here. Send the browser to `url`, and keep `pending` in
+   * its session until the authorization response arrives.
+   * @throws {ConfigurationError} naming the member of the request that cannot work
+   *
+   * @example
+   * ```ts
+   * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
+   * req.session.pending = pending
+   * res.redirect(url)
+   * ```
+   */
+  async beginSignIn(request: SignInRequest): Promise<{ url: string; pending: PendingSignIn }> {
+    const { authorizationRequest, pending } = beginSignIn(request)
+    return { url: await this.getAuthCodeUrl(authorizationRequest), pending }
+  }
+
+  /**
+   * The URL to send the browser to, for whoever makes state, nonce and PKCE challenge himself: MSAL's own call.
+   * {@link beginSignIn} makes them.
+   */
   async getAuthCodeUrl(request: AuthorizationUrlRequest): Promise<string> {
-    const client = await this.#client(undefined, request.authority)
+    const client = await this.#clients.client(undefined, request.authority)
     return client.getAuthCodeUrl(request)
   }
 
   /**
-   * Redeems an authorization code, stores the tokens and opens the host's session. Two store calls.
-   * @param response the authorization response as the framework parsed it, whose `state` is checked against the
-   *   request's; without it, `request.code` is redeemed and checking is the host's
+   * Redeems the authorization code of a sign-in that is pending, stores the tokens and opens the host's session. Two
+   * store calls. The response is checked first: its `state`, and that it brings a code; then the ID token's `nonce`.
+   * @param pending what {@link beginSignIn} returned, as the browser's session has it; nothing where it has none
+   * @param response the authorization response as the framework parsed it: the query, or the body of a `form_post`
+   * @throws {AuthorizationResponseError} for what a visitor can do: no sign-in is pending in this browser, the
+   *   response is none for it, or it is a refusal
+   * @throws {ConfigurationError} when `pending` is not what {@link beginSignIn} returned
+   * @throws {ServerError} (MSAL's) `invalid_grant` for a code that was redeemed before or has expired: begin again
+   * @throws {StoreUnavailableError} when the sign-in could not be stored
+   *
+   * @example
+   * ```ts
+   * const { pending } = req.session
+   * delete req.session.pending
+   * const { session } = await msal.acquireTokenByCode(pending, req.query)
+   * ```
+   */
+  async acquireTokenByCode(
+    pending: PendingSignIn | null | undefined,
+    response: AuthorizationResponse | null | undefined,
+  ): Promise<{ session: HostSession; result: AuthenticationResult }>
+  /**
+   * The same for a sign-in that began with {@link getAuthCodeUrl}.
+   * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
+   * @param response whose `state` is checked against the request's; without it, `request.code` is redeemed and checking
+   *   the state is the host's
    * @throws {AuthorizationResponseError} when the response is none for this request, or a refusal
    * @throws {ConfigurationError} without `state` to check or `code` to redeem
    * @throws {StoreUnavailableError} when the sign-in could not be stored
@@ -120,15 +134,16 @@ export class ConfidentialClients {
   async acquireTokenByCode(
     request: CodeRequest,
     response?: AuthorizationResponse,
+  ): Promise<{ session: HostSession; result: AuthenticationResult }>
+  async acquireTokenByCode(
+    begun: PendingSignIn | CodeRequest | null | undefined,
+    response?: AuthorizationResponse | null,
   ): Promise<{ session: HostSession; result: AuthenticationResult }> {
-    const answer = response && readAuthorizationResponse(response, request.state)
-    const code = answer?.code ?? request.code
-    if (!code) throw new ConfigurationError('code is missing: pass it, or the authorization response')
+    const { request, sessionState } = redemptionOf(begun, response)
     const stored = new Map<string, string>()
-    const occasion = { sessionState: answer?.sessionState, stored }
-    const plugin = new SignInPlugin(internalsOf(this.plugin).partitions, occasion)
-    const client = await this.#client(plugin, request.authority)
-    const result = await client.acquireTokenByCode({ ...request, code })
+    const plugin = new SignInPlugin(internalsOf(this.plugin).partitions, { sessionState, stored })
+    const client = await this.#clients.client(plugin, request.authority)
+    const result = await redeem(client, request)
     const homeAccountId = result.account?.homeAccountId ?? ''
     const generation = stored.get(homeAccountId)
     if (generation === undefined) {
@@ -137,7 +152,7 @@ export class ConfidentialClients {
       )
     }
     const { sid } = (result.idTokenClaims ?? {}) as { sid?: string }
-    const session = { homeAccountId, generation, sid: sid || answer?.sessionState }
+    const session = { homeAccountId, generation, sid: sid || sessionState }
     return { session: openedSession(this.plugin, session), result }
   }
 
@@ -159,7 +174,7 @@ export class ConfidentialClients {
       async () => {
         const { partitions, withFailurePolicy } = internalsOf(this.plugin)
         const plugin = new AccountPlugin(partitions, subject)
-        const client = await this.#client(withFailurePolicy(plugin, 'refreshes'), request.authority)
+        const client = await this.#clients.client(withFailurePolicy(plugin, 'refreshes'), request.authority)
         const acquired = await client.acquireTokenSilent({ ...request, account: of })
         const found = acquired.account ?? describeAccount(client, subject.homeAccountId, acquired)
         return { result: { ...acquired, account: found }, generation: plugin.generation }
@@ -196,7 +211,10 @@ export class ConfidentialClients {
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    */
   async acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
-    const client = await this.#client(this.plugin.forAssertion(request.oboAssertion), request.authority)
+    const client = await this.#clients.client(
+      this.plugin.forAssertion(request.oboAssertion),
+      request.authority,
+    )
     // MSAL looks for the token in memory only, and forgets whose it is.
     const [account = null] = await client.getTokenCache().getAllAccounts()
     const result = answered(await client.acquireTokenOnBehalfOf(request))
@@ -216,7 +234,7 @@ export class ConfidentialClients {
   ): Promise<AuthenticationResult> {
     const { oboAssertion, ...silent } = request
     const plugin = this.plugin.forLongRunningProcess(sessionKey, oboAssertion)
-    const client = await this.#client(plugin, request.authority)
+    const client = await this.#clients.client(plugin, request.authority)
     const [account] = await client.getTokenCache().getAllAccounts()
     if (oboAssertion !== undefined) {
       return answered(await client.acquireTokenOnBehalfOf({ ...silent, oboAssertion }))
@@ -238,7 +256,7 @@ export class ConfidentialClients {
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
     const { homeAccountId, generation } = subjectOf(session)
-    const client = this.#make(this.#authority, this.plugin.forAccount(session))
+    const client = this.#clients.reader(this.plugin.forAccount(session))
     const [account] = await client.getTokenCache().getAllAccounts()
     const url = await this.#logoutUrl(account, request).catch((error: unknown) => {
       if (error instanceof ConfigurationError) throw error
@@ -255,14 +273,14 @@ export class ConfidentialClients {
   }
 
   async #logoutUrl(account: AccountInfo | undefined, request: SignOutRequest): Promise<URL> {
-    const endSessionEndpoint = await this.#metadata.endSessionEndpoint(this.#authority)
+    const endSessionEndpoint = await this.#clients.endSessionEndpoint()
     if (endSessionEndpoint === undefined) {
       throw new ConfigurationError('the authority has no end_session_endpoint: evict the account instead')
     }
     const { login_hint: loginHint } = (account?.idTokenClaims ?? {}) as { login_hint?: string }
     return createLogoutUrl({
       endSessionEndpoint,
-      clientId: this.#configuration.auth.clientId,
+      clientId: this.#clientId,
       postLogoutRedirectUri: request.postLogoutRedirectUri,
       logoutHint: loginHint,
       // An ID token in a URL ends up in histories and logs.
@@ -273,51 +291,23 @@ export class ConfidentialClients {
 
   /** An MSAL client that signs in, for what else MSAL offers. Use it for one request. */
   forSignIn(): Promise<ConfidentialClientApplication> {
-    return this.#client(this.plugin)
+    return this.#clients.client(this.plugin)
   }
 
   /** An MSAL client that sees this account. Use it for one request. */
   async forAccount(account: HostSession | AccountRef): Promise<ConfidentialClientApplication> {
-    return this.#client(this.plugin.forAccount(account))
+    return this.#clients.client(this.plugin.forAccount(account))
   }
 
   /** An MSAL client for the application's own tokens of one tenant, which its authority is set to. */
   async forApp(tenantId: string): Promise<ConfidentialClientApplication> {
     const plugin = this.plugin.forApp(tenantId)
-    return this.#client(plugin, this.#authorityOf(tenantId))
+    return this.#clients.client(plugin, this.#clients.authorityOf(tenantId))
   }
 
   /** An MSAL client that sees what was acquired on behalf of the bearer of this incoming token. */
   async forAssertion(assertion: string): Promise<ConfidentialClientApplication> {
-    return this.#client(this.plugin.forAssertion(assertion))
-  }
-
-  async #client(
-    cachePlugin: ICachePlugin | undefined,
-    authority: string = this.#authority,
-  ): Promise<ConfidentialClientApplication> {
-    const client = this.#make(authority, cachePlugin)
-    await this.#metadata.giveTo(client, authority)
-    return client
-  }
-
-  #make(authority: string, cachePlugin?: ICachePlugin): ConfidentialClientApplication {
-    const { auth, cache, ...others } = this.#configuration
-    return new ConfidentialClientApplication({
-      ...others,
-      auth: { ...auth, authority },
-      cache: { ...cache, ...(cachePlugin === undefined ? {} : { cachePlugin }) },
-    })
-  }
-
-  /** The configured authority for another tenant. An OpenID provider in general has no tenants. */
-  #authorityOf(tenantId: string): string {
-    if (this.#configuration.system?.protocolMode === ProtocolMode.OIDC) return this.#authority
-    const url = new URL(this.#authority)
-    const [tenant, ...policy] = url.pathname.split('/').filter(Boolean)
-    if (tenant === 'adfs') return this.#authority
-    url.pathname = [tenantId, ...policy].join('/')
-    return url.href
+    return this.#clients.client(this.plugin.forAssertion(assertion))
   }
 }
 

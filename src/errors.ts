@@ -85,8 +85,14 @@ export class AccountEvictedError extends MsalKeyvError {
 }
 
 /**
- * The authorization response is no code for the request it was checked against. `error` is what the provider said
- * (RFC 6749 §4.1.2.1, such as `access_denied`), or one of ours: `state_mismatch`, `code_missing`, `invalid_response`.
+ * The authorization response is no code for the request it was checked against: something that a visitor can do, so
+ * answer it with a page that offers to sign in again, and not with a 500. `error` is what the provider said (RFC 6749
+ * §4.1.2.1, such as `access_denied`; OpenID Connect Core 1.0 §3.1.2.6, such as `login_required`), or one of ours:
+ *
+ * - `no_pending_sign_in`: none has begun in this browser, or its session has expired
+ * - `state_mismatch`: the response to another request, or none
+ * - `nonce_mismatch`: the ID token is for another request
+ * - `code_missing`, `invalid_response`: it has no code and no error, or a parameter that is none
  */
 export class AuthorizationResponseError extends MsalKeyvError {
   override readonly code = 'ERR_AUTHORIZATION_RESPONSE'

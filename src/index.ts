@@ -1,11 +1,7 @@
-export type { AuthorizationResponse } from './authorization-response.ts'
-export {
-  type AppTokenRequest,
-  type CodeRequest,
-  ConfidentialClients,
-  type SignOutRequest,
-  type SilentRequest,
-} from './clients.ts'
+export type { AuthorizationResponse } from './clients/authorization-response.ts'
+export type { PendingSignIn, SignInRequest } from './clients/pending-sign-in.ts'
+export type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
+export { ConfidentialClients } from './clients.ts'
 export { type DiagnosticsEvents, TRACES, type Trace, type UnreadableRecordReason } from './diagnostics.ts'
 export {
   AccountEvictedError,

@@ -72,6 +72,8 @@ interface Chain {
   readonly id: number
   readonly user: User
   readonly nonce?: string
+  /** Of PKCE, S256. */
+  readonly challenge?: string
 }
 
 interface Hold {
@@ -153,10 +155,28 @@ export class EntraStandIn implements INetworkModule {
   }
 
   /** A fresh authorization code, good for one redemption: a new sign-in chain. */
-  code(user: User, options: { nonce?: string } = {}): string {
+  code(user: User, options: { nonce?: string; challenge?: string } = {}): string {
     const code = `code-${randomBytes(16).toString('base64url')}`
-    this.#codes.set(code, this.#begin(user, options.nonce))
+    this.#codes.set(code, this.#begin(user, options))
     return code
+  }
+
+  /** The user signs in at the URL of an authorization request. Returns the parameters of the response. */
+  authorize(url: string, user: User): { code: string; state: string; session_state: string } {
+    const parameters = new URL(url).searchParams
+    const [nonce, challenge] = [
+      parameters.get('nonce') ?? undefined,
+      parameters.get('code_challenge') ?? undefined,
+    ]
+    const code = this.code(user, {
+      ...(nonce === undefined ? {} : { nonce }),
+      ...(challenge === undefined ? {} : { challenge }),
+    })
+    return {
+      code,
+      state: parameters.get('state') ?? '',
+      session_state: user.sid ?? hash(`session ${user.uid}`),
+    }
   }
 
   /**
@@ -270,14 +290,19 @@ export class EntraStandIn implements INetworkModule {
     return reply(200, this.#userTokens(chain, request, answer))
   }
 
-  #begin(user: User, nonce?: string): Chain {
-    const chain: Chain = { id: this.#chains.size + 1, user, ...(nonce === undefined ? {} : { nonce }) }
+  #begin(user: User, options: { nonce?: string; challenge?: string } = {}): Chain {
+    const chain: Chain = { id: this.#chains.size + 1, user, ...options }
     this.#chains.set(chain.id, chain)
     return chain
   }
 
   #chainOf(grant: Grant, parameters: URLSearchParams): Chain | undefined {
-    if (grant === 'authorization_code') return this.#codes.get(parameters.get('code') ?? '')
+    if (grant === 'authorization_code') {
+      const chain = this.#codes.get(parameters.get('code') ?? '')
+      const proved =
+        chain?.challenge === undefined || chain.challenge === hash(parameters.get('code_verifier') ?? '')
+      return proved ? chain : undefined
+    }
     const presented = parameters.get(grant === 'refresh_token' ? 'refresh_token' : 'assertion') ?? ''
     return this.#chains.get(this.#issued.get(presented)?.chain ?? 0)
   }
