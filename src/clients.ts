@@ -8,17 +8,16 @@ import type {
 } from '@azure/msal-node'
 import type { AuthorizationResponse } from './clients/authorization-response.ts'
 import { ClientFactory } from './clients/client-factory.ts'
+import { namedAccount } from './clients/named-account.ts'
 import { beginSignIn, type PendingSignIn, type SignInRequest } from './clients/pending-sign-in.ts'
 import { redeem, redemptionOf } from './clients/redemption.ts'
 import type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
+import { signOutUrl } from './clients/sign-out-url.ts'
+import { SilentTokens } from './clients/silent-tokens.ts'
 import { ConfigurationError } from './errors.ts'
-import { createLogoutUrl } from './logout/url.ts'
-import { AccountPlugin } from './msal/account-plugin.ts'
-import { requestKey, SharedCalls } from './msal/shared-calls.ts'
 import { SignInPlugin } from './msal/sign-in-plugin.ts'
-import { describeAccount } from './msal/stored-account.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
-import { type AccountRef, type HostSession, subjectOf } from './partitions/identity.ts'
+import type { AccountRef, HostSession } from './partitions/identity.ts'
 import { internalsOf, KeyvCachePlugin, openedSession } from './plugin.ts'
 
 /**
@@ -41,7 +40,7 @@ export class ConfidentialClients {
   readonly plugin: KeyvCachePlugin
   readonly #clientId: string
   readonly #clients: ClientFactory
-  readonly #silentCalls = new SharedCalls<{ result: AuthenticationResult; generation: string | undefined }>()
+  readonly #silent: SilentTokens
 
   /**
    * @param configuration MSAL's, without `cache.cachePlugin`
@@ -72,6 +71,7 @@ export class ConfidentialClients {
     }
     this.#clientId = clientId
     this.#clients = new ClientFactory(configuration)
+    this.#silent = new SilentTokens(this.plugin, this.#clients)
   }
 
   /**
@@ -166,26 +166,7 @@ export class ConfidentialClients {
     account: HostSession | AccountRef,
     request: SilentRequest,
   ): Promise<AuthenticationResult> {
-    const subject = subjectOf(account)
-    const of = accountInfo(account, subject.homeAccountId)
-    const key = requestKey({ ...request, ...subject, account: of })
-    const { result } = await this.#silentCalls.call(
-      key,
-      async () => {
-        const { partitions, withFailurePolicy } = internalsOf(this.plugin)
-        const plugin = new AccountPlugin(partitions, subject)
-        const client = await this.#clients.client(withFailurePolicy(plugin, 'refreshes'), request.authority)
-        const acquired = await client.acquireTokenSilent({ ...request, account: of })
-        const found = acquired.account ?? describeAccount(client, subject.homeAccountId, acquired)
-        return { result: { ...acquired, account: found }, generation: plugin.generation }
-      },
-      async ({ generation }) =>
-        generation !== undefined &&
-        this.plugin.isSignedIn({ homeAccountId: subject.homeAccountId, generation }),
-    )
-    // Shared with others: each caller gets its own, under its own correlation id.
-    const { correlationId = result.correlationId } = request
-    return { ...result, correlationId, scopes: [...result.scopes] }
+    return this.#silent.acquire(account, request)
   }
 
   /**
@@ -255,13 +236,15 @@ export class ConfidentialClients {
    * @throws {TypeError} for a home account id that cannot be one
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
-    const { homeAccountId, generation } = subjectOf(session)
+    const { homeAccountId, generation } = namedAccount(session)
+    // First, since it takes its time: whoever signs in meanwhile is another sign-in, and stays.
+    const endpoint = await this.#clients.endSessionEndpoint().then(
+      (url) => ({ url }),
+      (error: unknown) => ({ error }),
+    )
     const client = this.#clients.reader(this.plugin.forAccount(session))
     const [account] = await client.getTokenCache().getAllAccounts()
-    const url = await this.#logoutUrl(account, request).catch((error: unknown) => {
-      if (error instanceof ConfigurationError) throw error
-      return { error }
-    })
+    const url = 'error' in endpoint ? endpoint : signOutUrl(this.#clientId, endpoint.url, account, request)
     const { partitions } = internalsOf(this.plugin)
     const isCurrent = account !== undefined || generation === undefined
     if (isCurrent || (await partitions.isCurrent(homeAccountId, generation))) {
@@ -270,23 +253,6 @@ export class ConfidentialClients {
     // The provider is down: the user is signed out here all the same.
     if ('error' in url) throw url.error
     return url
-  }
-
-  async #logoutUrl(account: AccountInfo | undefined, request: SignOutRequest): Promise<URL> {
-    const endSessionEndpoint = await this.#clients.endSessionEndpoint()
-    if (endSessionEndpoint === undefined) {
-      throw new ConfigurationError('the authority has no end_session_endpoint: evict the account instead')
-    }
-    const { login_hint: loginHint } = (account?.idTokenClaims ?? {}) as { login_hint?: string }
-    return createLogoutUrl({
-      endSessionEndpoint,
-      clientId: this.#clientId,
-      postLogoutRedirectUri: request.postLogoutRedirectUri,
-      logoutHint: loginHint,
-      // An ID token in a URL ends up in histories and logs.
-      idTokenHint: loginHint === undefined ? account?.idToken : undefined,
-      state: request.state,
-    })
   }
 
   /** An MSAL client that signs in, for what else MSAL offers. Use it for one request. */
@@ -309,14 +275,6 @@ export class ConfidentialClients {
   async forAssertion(assertion: string): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAssertion(assertion))
   }
-}
-
-/** MSAL looks accounts up by the id alone; what else the host knows of the account narrows it down. */
-function accountInfo(account: HostSession | AccountRef, homeAccountId: string): AccountInfo {
-  return {
-    ...(typeof account === 'object' && !('generation' in account) ? account : {}),
-    homeAccountId,
-  } as AccountInfo
 }
 
 function answered(result: AuthenticationResult | null): AuthenticationResult {
