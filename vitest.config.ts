@@ -8,6 +8,7 @@ const acrossMajors = [
   'test/msal/races.test.ts',
   'test/clients.test.ts',
   'test/clients/sign-in.test.ts',
+  'test/clients/token-credential.test.ts',
 ]
 
 export default defineConfig({

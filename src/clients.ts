@@ -10,15 +10,15 @@ import type { AuthorizationResponse } from './clients/authorization-response.ts'
 import { ClientFactory } from './clients/client-factory.ts'
 import { namedAccount } from './clients/named-account.ts'
 import { beginSignIn, type PendingSignIn, type SignInRequest } from './clients/pending-sign-in.ts'
-import { redeem, redemptionOf } from './clients/redemption.ts'
 import type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
-import { signOutUrl } from './clients/sign-out-url.ts'
+import { redemptionOf, type SignedIn, signIn } from './clients/sign-in.ts'
+import { signOut } from './clients/sign-out.ts'
 import { SilentTokens } from './clients/silent-tokens.ts'
+import { accountCredential, appCredential, type TokenCredential } from './clients/token-credential.ts'
 import { ConfigurationError } from './errors.ts'
-import { SignInPlugin } from './msal/sign-in-plugin.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
 import type { AccountRef, HostSession } from './partitions/identity.ts'
-import { internalsOf, KeyvCachePlugin, openedSession } from './plugin.ts'
+import { internalsOf, KeyvCachePlugin } from './plugin.ts'
 
 /**
  * MSAL's ConfidentialClientApplication for a server with many users: safe as a singleton, since every call gets an
@@ -38,7 +38,6 @@ import { internalsOf, KeyvCachePlugin, openedSession } from './plugin.ts'
 export class ConfidentialClients {
   /** The cache behind the clients: evictions, and plugins for clients of the host's own. */
   readonly plugin: KeyvCachePlugin
-  readonly #clientId: string
   readonly #clients: ClientFactory
   readonly #silent: SilentTokens
 
@@ -51,14 +50,10 @@ export class ConfidentialClients {
     configuration: Configuration,
     options: Omit<KeyvCachePluginOptions, 'clientId'> | { plugin: KeyvCachePlugin },
   ) {
-    if (typeof options !== 'object' || options === null)
+    if (typeof options !== 'object' || options === null) {
       throw new ConfigurationError('options must be an object')
-    const clientId = configuration?.auth?.clientId
-    if (configuration?.cache?.cachePlugin !== undefined) {
-      throw new ConfigurationError(
-        'configuration.cache.cachePlugin must be left out: ConfidentialClients sets it',
-      )
     }
+    const clientId = configuration?.auth?.clientId
     if ('plugin' in options && Object.keys(options).length > 1) {
       throw new ConfigurationError('plugin has options of its own: give it alone, or give the options')
     }
@@ -69,7 +64,6 @@ export class ConfidentialClients {
     if (internalsOf(this.plugin).clientId !== clientId) {
       throw new ConfigurationError("plugin was made for another clientId than configuration's")
     }
-    this.#clientId = clientId
     this.#clients = new ClientFactory(configuration)
     this.#silent = new SilentTokens(this.plugin, this.#clients)
   }
@@ -121,7 +115,7 @@ export class ConfidentialClients {
   async acquireTokenByCode(
     pending: PendingSignIn | null | undefined,
     response: AuthorizationResponse | null | undefined,
-  ): Promise<{ session: HostSession; result: AuthenticationResult }>
+  ): Promise<SignedIn>
   /**
    * The same for a sign-in that began with {@link getAuthCodeUrl}.
    * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
@@ -131,29 +125,12 @@ export class ConfidentialClients {
    * @throws {ConfigurationError} without `state` to check or `code` to redeem
    * @throws {StoreUnavailableError} when the sign-in could not be stored
    */
-  async acquireTokenByCode(
-    request: CodeRequest,
-    response?: AuthorizationResponse,
-  ): Promise<{ session: HostSession; result: AuthenticationResult }>
+  async acquireTokenByCode(request: CodeRequest, response?: AuthorizationResponse): Promise<SignedIn>
   async acquireTokenByCode(
     begun: PendingSignIn | CodeRequest | null | undefined,
     response?: AuthorizationResponse | null,
-  ): Promise<{ session: HostSession; result: AuthenticationResult }> {
-    const { request, sessionState } = redemptionOf(begun, response)
-    const stored = new Map<string, string>()
-    const plugin = new SignInPlugin(internalsOf(this.plugin).partitions, { sessionState, stored })
-    const client = await this.#clients.client(plugin, request.authority)
-    const result = await redeem(client, request)
-    const homeAccountId = result.account?.homeAccountId ?? ''
-    const generation = stored.get(homeAccountId)
-    if (generation === undefined) {
-      throw new ConfigurationError(
-        'the provider returned nothing to store: ask for a scope, and for an ID token',
-      )
-    }
-    const { sid } = (result.idTokenClaims ?? {}) as { sid?: string }
-    const session = { homeAccountId, generation, sid: sid || sessionState }
-    return { session: openedSession(this.plugin, session), result }
+  ): Promise<SignedIn> {
+    return signIn(this.plugin, this.#clients, redemptionOf(begun, response))
   }
 
   /**
@@ -236,23 +213,45 @@ export class ConfidentialClients {
    * @throws {TypeError} for a home account id that cannot be one
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
-    const { homeAccountId, generation } = namedAccount(session)
-    // First, since it takes its time: whoever signs in meanwhile is another sign-in, and stays.
-    const endpoint = await this.#clients.endSessionEndpoint().then(
-      (url) => ({ url }),
-      (error: unknown) => ({ error }),
-    )
-    const client = this.#clients.reader(this.plugin.forAccount(session))
-    const [account] = await client.getTokenCache().getAllAccounts()
-    const url = 'error' in endpoint ? endpoint : signOutUrl(this.#clientId, endpoint.url, account, request)
-    const { partitions } = internalsOf(this.plugin)
-    const isCurrent = account !== undefined || generation === undefined
-    if (isCurrent || (await partitions.isCurrent(homeAccountId, generation))) {
-      await this.plugin.evictAccount(homeAccountId)
-    }
-    // The provider is down: the user is signed out here all the same.
-    if ('error' in url) throw url.error
-    return url
+    return signOut(this.plugin, this.#clients, session, request)
+  }
+
+  /**
+   * The account's tokens for clients of the Azure SDK and of Microsoft Graph. Make it, and them, for the request: such
+   * a client keeps its last token in memory until that expires.
+   *
+   * `getToken` rejects with {@link AuthenticationRequiredError} when the user has to sign in again, with
+   * {@link StoreUnavailableError} when the store failed, with an `AbortError` when it was aborted, and with a
+   * `TypeError` for a tenant id that cannot be one. `tenantId` is for guests: it asks another tenant for its token.
+   * @param account given a {@link HostSession}, only the sign-in that it began with is used
+   * @throws {TypeError} for an account that cannot be one
+   *
+   * @example
+   * ```ts
+   * const scopes = ['User.Read']
+   * const authProvider = new TokenCredentialAuthenticationProvider(msal.credentialFor(req.session.account), { scopes })
+   * const me = await Client.initWithMiddleware({ authProvider }).api('/me').get()
+   * ```
+   */
+  credentialFor(account: HostSession | AccountRef): TokenCredential {
+    namedAccount(account)
+    const of = typeof account === 'string' ? account : { ...account }
+    return accountCredential(({ tenantId, ...query }) => {
+      const authority = tenantId === undefined ? {} : { authority: this.#clients.authorityOf(tenantId) }
+      return this.#silent.acquire(of, { ...query, ...authority })
+    })
+  }
+
+  /**
+   * The application's own tokens of one tenant, as {@link credentialFor}. Keep it and its clients: nobody signs out.
+   *
+   * `getToken` rejects as {@link acquireTokenByClientCredential} does, and with a {@link ConfigurationError} when a
+   * resource asks for the token of another tenant: it is for the host to decide that the resource may have one.
+   * @param tenantId the tenant's id, as the resources name it, or its domain name
+   * @throws {TypeError} for a tenant id that cannot be one
+   */
+  credentialForApp(tenantId: string): TokenCredential {
+    return appCredential(tenantId, (query) => this.acquireTokenByClientCredential(query))
   }
 
   /** An MSAL client that signs in, for what else MSAL offers. Use it for one request. */

@@ -6,6 +6,7 @@ export type MsalKeyvErrorCode =
   | 'ERR_ACCOUNT_EVICTED'
   | 'ERR_LOGOUT_CALLBACK'
   | 'ERR_AUTHORIZATION_RESPONSE'
+  | 'ERR_AUTHENTICATION_REQUIRED'
 
 /** Base of every error this library defines: switch on `code`, which never changes. */
 export abstract class MsalKeyvError extends Error {
@@ -102,6 +103,29 @@ export class AuthorizationResponseError extends MsalKeyvError {
     const known = /^[\w.-]{1,64}$/.test(error) ? error : 'invalid_response'
     super(`the sign-in was not completed: ${known}`)
     this.error = known
+  }
+}
+
+/**
+ * A credential's user has to sign in again: evicted, signed out, or the provider asks for more. Begin a sign-in with
+ * the `scopes` and `claims` of this error. Its name is the one by which the Azure SDK knows the same condition.
+ */
+export class AuthenticationRequiredError extends MsalKeyvError {
+  override readonly code = 'ERR_AUTHENTICATION_REQUIRED'
+  /** What a token was asked for. */
+  readonly scopes: string[]
+  /** What the provider or the resource demands beyond, as MSAL's and `beginSignIn`'s `claims`. */
+  readonly claims: string | undefined
+
+  /** `cause` is MSAL's error, copied without what it may quote: its name, code, and redacted message. */
+  constructor(details: { scopes: string[]; claims: string | undefined; cause: unknown }) {
+    super('the user has to sign in again; see cause', { cause: redacted(details.cause) })
+    this.scopes = [...details.scopes]
+    this.claims = details.claims
+  }
+
+  override get name(): string {
+    return 'AuthenticationRequiredError'
   }
 }
 

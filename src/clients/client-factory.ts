@@ -16,8 +16,16 @@ export class ClientFactory {
   readonly #authority: string
   readonly #metadata: AuthorityMetadata
 
-  /** @throws what MSAL throws for credentials that it cannot use, and not only at the first request of a user */
+  /**
+   * @throws {ConfigurationError} naming what is wrong, and what MSAL throws for credentials that it cannot use: here,
+   *   and not at the first request of a user
+   */
   constructor(configuration: Configuration) {
+    if (configuration.cache?.cachePlugin !== undefined) {
+      throw new ConfigurationError(
+        'configuration.cache.cachePlugin must be left out: ConfidentialClients sets it',
+      )
+    }
     this.#configuration = { ...configuration, auth: sharedCredentials({ ...configuration.auth }) }
     this.#authority = configuration.auth.authority ?? DEFAULT_AUTHORITY
     if (!URL.canParse(this.#authority)) {

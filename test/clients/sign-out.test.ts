@@ -45,7 +45,7 @@ test('a sign-in made while the provider is being discovered survives the sign-ou
 
 test('broken on purpose: without the check it dies', async () => {
   const broken = await mutant(
-    'clients.ts',
+    'clients/sign-out.ts',
     'const isCurrent = account !== undefined || generation === undefined',
     'const isCurrent = true',
   )

@@ -1,5 +1,15 @@
+import type {
+  GetTokenOptions as SdkGetTokenOptions,
+  TokenCredential as SdkTokenCredential,
+} from '@azure/core-auth'
 import { expectTypeOf, test } from 'vitest'
-import type { ConfidentialClients, PendingSignIn } from '../../src/index.ts'
+import type {
+  AbortSignalLike,
+  ConfidentialClients,
+  GetTokenOptions,
+  PendingSignIn,
+  TokenCredential,
+} from '../../src/index.ts'
 
 // Checked by the compiler (`npm run types`); nothing of this runs.
 declare const msal: ConfidentialClients
@@ -38,4 +48,12 @@ test('misuse does not compile', () => {
   uses(() => msal.beginSignIn({ scopes, redirectUri, responseMode: 'fragment' }))
   // @ts-expect-error without a redirect URI
   uses(() => msal.beginSignIn({ scopes }))
+})
+
+test('a credential is one of the Azure SDK’s, and takes what the SDK hands it', () => {
+  expectTypeOf<TokenCredential>().toExtend<SdkTokenCredential>()
+  expectTypeOf<SdkGetTokenOptions>().toExtend<GetTokenOptions>()
+  expectTypeOf<AbortSignal>().toExtend<AbortSignalLike>()
+  expectTypeOf<NonNullable<SdkGetTokenOptions['abortSignal']>>().toExtend<AbortSignalLike>()
+  expectTypeOf<ReturnType<typeof msal.credentialFor>>().toEqualTypeOf<TokenCredential>()
 })

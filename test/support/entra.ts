@@ -58,6 +58,10 @@ export interface Answer {
   refreshIn?: number
   /** An OAuth error code, answered with status 400. */
   error?: string
+  /** The tenant that the tokens are of, where it is not the user's own: a guest's. */
+  tid?: string
+  /** What Entra ID demands with an error: a claims challenge. */
+  claims?: string
   suberror?: string
 }
 
@@ -283,7 +287,7 @@ export class EntraStandIn implements INetworkModule {
 
     const configured = this.answers[grant] ?? {}
     const answer = typeof configured === 'function' ? configured(request) : configured
-    if (answer.error) return oauthError(answer.error, answer.suberror)
+    if (answer.error) return oauthError(answer.error, answer)
     if (grant === 'client_credentials') return reply(200, this.#appTokens(answer))
     if (!chain) return oauthError('invalid_grant')
     if (grant === 'authorization_code') this.#codes.delete(parameters.get('code') ?? '')
@@ -314,8 +318,14 @@ export class EntraStandIn implements INetworkModule {
     await hold?.released
   }
 
-  #userTokens(chain: Chain, { grant, parameters }: TokenRequest, answer: Answer): object {
-    const { user } = chain
+  #userTokens(home: Chain, { grant, parameters }: TokenRequest, answer: Answer): object {
+    const { user } = home
+    const { tid } = answer
+    const guest =
+      tid === undefined
+        ? undefined
+        : { tid, oid: hash(`${user.uid} ${tid}`), sub: hash(`sub ${user.uid} ${tid}`) }
+    const chain: Chain = { ...home, user: { ...user, ...guest } }
     const granted = (parameters.get('scope') ?? '').split(' ').filter((scope) => scope !== 'offline_access')
     const body: Record<string, unknown> = {
       ...lifetime(answer),
@@ -402,9 +412,9 @@ function reply<T>(status: number, body: object): NetworkResponse<T> {
   return { status, headers: { 'content-type': 'application/json' }, body: body as T }
 }
 
-function oauthError<T>(error: string, suberror?: string): NetworkResponse<T> {
+function oauthError<T>(error: string, { suberror, claims }: Answer = {}): NetworkResponse<T> {
   const described = { error, error_description: `the stand-in answers ${error}`, error_codes: [] }
-  return reply(400, suberror === undefined ? described : { ...described, suberror })
+  return reply(400, JSON.parse(JSON.stringify({ ...described, suberror, claims })) as object)
 }
 
 function lifetime(answer: Answer): object {

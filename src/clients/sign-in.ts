@@ -4,7 +4,11 @@ import type {
   ConfidentialClientApplication,
 } from '@azure/msal-node'
 import { AuthorizationResponseError, ConfigurationError } from '../errors.ts'
+import { SignInPlugin } from '../msal/sign-in-plugin.ts'
+import type { HostSession } from '../partitions/identity.ts'
+import { internalsOf, type KeyvCachePlugin, openedSession } from '../plugin.ts'
 import { type AuthorizationResponse, readAuthorizationResponse } from './authorization-response.ts'
+import type { ClientFactory } from './client-factory.ts'
 import { type PendingSignIn, resumeSignIn } from './pending-sign-in.ts'
 import type { CodeRequest } from './requests.ts'
 
@@ -32,8 +36,35 @@ export function redemptionOf(
   return { request: { ...request, code }, sessionState: answer?.sessionState }
 }
 
+/** A sign-in that is complete: what the host keeps in its session, and MSAL's result with the tokens. */
+export interface SignedIn {
+  session: HostSession
+  result: AuthenticationResult
+}
+
+/** Redeems the code, stores what it brings, and opens the host's session. */
+export async function signIn(
+  cache: KeyvCachePlugin,
+  clients: ClientFactory,
+  { request, sessionState }: Redemption,
+): Promise<SignedIn> {
+  const stored = new Map<string, string>()
+  const plugin = new SignInPlugin(internalsOf(cache).partitions, { sessionState, stored })
+  const result = await redeem(await clients.client(plugin, request.authority), request)
+  const homeAccountId = result.account?.homeAccountId ?? ''
+  const generation = stored.get(homeAccountId)
+  if (generation === undefined) {
+    throw new ConfigurationError(
+      'the provider returned nothing to store: ask for a scope, and for an ID token',
+    )
+  }
+  const { sid } = (result.idTokenClaims ?? {}) as { sid?: string }
+  const session = openedSession(cache, { homeAccountId, generation, sid: sid || sessionState })
+  return { session, result }
+}
+
 /** @throws {AuthorizationResponseError} when the ID token's nonce is not the request's */
-export async function redeem(
+async function redeem(
   client: ConfidentialClientApplication,
   request: AuthorizationCodeRequest,
 ): Promise<AuthenticationResult> {
