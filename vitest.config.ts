@@ -3,7 +3,13 @@ import { defineConfig } from 'vitest/config'
 const test = { testTimeout: 30_000, hookTimeout: 60_000 }
 
 /** What must hold with MSAL's other majors too, and with the newest as it is published. */
-const acrossMajors = ['test/contract/map.test.ts', 'test/msal/races.test.ts', 'test/clients.test.ts']
+const acrossMajors = [
+  'test/contract/map.test.ts',
+  'test/msal/races.test.ts',
+  'test/clients.test.ts',
+  'test/clients/sign-in.test.ts',
+  'test/clients/token-credential.test.ts',
+]
 
 export default defineConfig({
   test: {

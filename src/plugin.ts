@@ -2,7 +2,6 @@ import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azu
 import type { Eviction } from './accounts/evictions.ts'
 import { type AccountRef, checkHomeAccountId, type HostSession, signInRef } from './accounts/identity.ts'
 import { Core } from './core.ts'
-import { report } from './diagnostics.ts'
 import { ConfigurationError } from './errors.ts'
 import { sessionIdOf } from './msal/provider-sessions.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
@@ -127,7 +126,7 @@ export class KeyvCachePlugin implements ICachePlugin {
           'plugin (if it was, the account has been evicted since)',
       )
     }
-    return openedSession(this, { homeAccountId, generation: partition.generation, sid })
+    return this.#core.openedSession({ homeAccountId, generation: partition.generation, sid })
   }
 
   /**
@@ -136,10 +135,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {StoreUnavailableError}
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
-    const of = signInRef(account)
-    const { partition, isSessionEnded } = await this.#core.accounts.load(of)
-    if (partition === undefined || isSessionEnded) return false
-    return of.generation === undefined || of.generation === partition.generation
+    return this.#core.isSignedIn(signInRef(account))
   }
 
   /**
@@ -173,13 +169,4 @@ export class KeyvCachePlugin implements ICachePlugin {
   afterCacheAccess(context: TokenCacheContext): Promise<void> {
     return this.#signIn.afterCacheAccess(context)
   }
-}
-
-/** The session for the host to keep. Says so where no logout callback will ever find it. */
-export function openedSession(plugin: KeyvCachePlugin, { sid, ...session }: HostSession): HostSession {
-  if (sid !== undefined) return { ...session, sid }
-  const key = coreOf(plugin).accounts.keyOf(session.homeAccountId)
-  const hint = 'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
-  report('msal-keyv:sign-in-without-link', { key, hint })
-  return session
 }

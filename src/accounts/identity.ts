@@ -29,7 +29,10 @@ const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
 export function signInRef(account: HostSession | AccountRef): SignInRef {
   if (typeof account === 'string') return { homeAccountId: checkHomeAccountId(account) }
   if (typeof account !== 'object' || account === null) {
-    throw new TypeError('account must be a home account id, or an object that has one, such as a HostSession')
+    throw new TypeError(
+      'account must be the session that acquireTokenByCode returned, or a home account id: if nobody is signed in ' +
+        'here, begin a sign-in',
+    )
   }
   const { homeAccountId, generation, sid } = account as Partial<HostSession>
   if (generation !== undefined && (typeof generation !== 'string' || generation === '')) {

@@ -364,7 +364,7 @@ describe('the tests above can fail', () => {
   test('clients that show their configuration', async () => {
     const look = async ({ msal }: EveryFlow) => show(msal)
     expect(await found(library, look)).toEqual([])
-    const line = 'this.#metadata = new AuthorityMetadata('
+    const line = 'this.#clients = new ClientFactory('
     const open = await mutant('clients.ts', line, `Object.assign(this, { configuration }); ${line}`)
     expect(await found(open, look)).toContain('the client secret')
   })

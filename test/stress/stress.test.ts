@@ -125,9 +125,9 @@ const MUTANTS: [name: string, rule: Rule, file: string, line: string, replacemen
   [
     'calls shared whoever they are for',
     'P1',
-    'clients.ts',
-    'const key = requestKey({ ...request, ...subject, account: of })',
-    'const key = requestKey(request)',
+    'clients/silent-tokens.ts',
+    'requestKey({ ...request, ...subject, account: info }),',
+    'requestKey(request),',
   ],
 ]
 
