@@ -1,5 +1,4 @@
 import type {
-  AccountInfo,
   AuthenticationResult,
   AuthorizationUrlRequest,
   ConfidentialClientApplication,
@@ -7,9 +6,11 @@ import type {
   OnBehalfOfRequest,
 } from '@azure/msal-node'
 import { type AccountRef, type HostSession, signInRef } from './accounts/identity.ts'
+import { ApiTokens } from './clients/api-tokens.ts'
 import type { AuthorizationResponse } from './clients/authorization-response.ts'
 import { ClientFactory } from './clients/client-factory.ts'
 import { beginSignIn, type PendingSignIn, type SignInRequest } from './clients/pending-sign-in.ts'
+import { RememberedAnswers, type RememberedAnswersOptions } from './clients/remembered-answers.ts'
 import type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
 import { redemptionOf, type SignedIn, signIn } from './clients/sign-in.ts'
 import { signOut } from './clients/sign-out.ts'
@@ -19,6 +20,19 @@ import type { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
 import { coreOf, KeyvCachePlugin } from './plugin.ts'
+
+/** The options of a {@link KeyvCachePlugin} but the client id, or the plugin to use; and what concerns the clients. */
+export type ConfidentialClientsOptions = (
+  | Omit<KeyvCachePluginOptions, 'clientId'>
+  | { plugin: KeyvCachePlugin }
+) & {
+  /**
+   * How many of the last answers this process remembers, so that a hit costs little more than its store call: access
+   * tokens and ID tokens, in memory, as long as MSAL would return them. Default `{ entries: 5000, bytes: 32 MiB }`;
+   * `false` remembers none.
+   */
+  rememberedAnswers?: RememberedAnswersOptions | false | undefined
+}
 
 /**
  * MSAL's ConfidentialClientApplication for a server with many users: safe as a singleton, since every call gets an
@@ -41,24 +55,24 @@ export class ConfidentialClients {
   readonly #core: Core
   readonly #clients: ClientFactory
   readonly #silent: SilentTokens
+  readonly #api: ApiTokens
 
   /**
    * @param configuration MSAL's, without `cache.cachePlugin`
-   * @param options those of {@link KeyvCachePlugin} but the client id, or the plugin to use
    * @throws {ConfigurationError} naming what is wrong
    */
-  constructor(
-    configuration: Configuration,
-    options: Omit<KeyvCachePluginOptions, 'clientId'> | { plugin: KeyvCachePlugin },
-  ) {
+  constructor(configuration: Configuration, options: ConfidentialClientsOptions) {
     if (typeof options !== 'object' || options === null) {
       throw new ConfigurationError('options must be an object')
     }
     const clientId = configuration?.auth?.clientId
-    if ('plugin' in options && Object.keys(options).length > 1) {
-      throw new ConfigurationError('plugin has options of its own: give it alone, or give the options')
+    const { rememberedAnswers, ...cache } = options
+    if ('plugin' in cache && Object.keys(cache).length > 1) {
+      throw new ConfigurationError(
+        'plugin has options of its own: pass either plugin or plugin options, not both',
+      )
     }
-    this.plugin = 'plugin' in options ? options.plugin : new KeyvCachePlugin({ ...options, clientId })
+    this.plugin = 'plugin' in cache ? cache.plugin : new KeyvCachePlugin({ ...cache, clientId })
     if (!(this.plugin instanceof KeyvCachePlugin)) {
       throw new ConfigurationError('plugin must be a KeyvCachePlugin')
     }
@@ -67,7 +81,10 @@ export class ConfidentialClients {
       throw new ConfigurationError("plugin was made for another clientId than configuration's")
     }
     this.#clients = new ClientFactory(configuration)
-    this.#silent = new SilentTokens(this.#core, this.#clients)
+    const answers = new RememberedAnswers(rememberedAnswers)
+    this.#core.accounts.evictions.tell(answers)
+    this.#silent = new SilentTokens(this.#core, this.#clients, answers)
+    this.#api = new ApiTokens(this.#core, this.#clients, answers)
   }
 
   /**
@@ -152,17 +169,8 @@ export class ConfidentialClients {
    * A token of the application itself for one tenant, from that tenant's partition or from the provider.
    * @throws {TypeError} for a tenant id that cannot be one
    */
-  async acquireTokenByClientCredential({
-    tenantId,
-    ...request
-  }: AppTokenRequest): Promise<AuthenticationResult> {
-    if ('authority' in request) {
-      throw new ConfigurationError(
-        'authority must be left out: tenantId decides whose resources the token is for',
-      )
-    }
-    const client = await this.forApp(tenantId)
-    return answered(await client.acquireTokenByClientCredential(request))
+  acquireTokenByClientCredential(request: AppTokenRequest): Promise<AuthenticationResult> {
+    return this.#api.byClientCredential(request)
   }
 
   /**
@@ -170,15 +178,8 @@ export class ConfidentialClients {
    * provider. Validating the incoming token is the host's.
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    */
-  async acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
-    const client = await this.#clients.client(
-      this.plugin.forAssertion(request.oboAssertion),
-      request.authority,
-    )
-    // MSAL looks for the token in memory only, and forgets whose it is.
-    const [account = null] = await client.getTokenCache().getAllAccounts()
-    const result = answered(await client.acquireTokenOnBehalfOf(request))
-    return result.fromCache ? { ...result, account: result.account ?? account } : result
+  acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
+    return this.#api.onBehalfOf(request)
   }
 
   /**
@@ -188,22 +189,11 @@ export class ConfidentialClients {
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    * @throws {InteractionRequiredAuthError} (MSAL's) when there is nothing under that key, as after an eviction
    */
-  async acquireTokenInLongRunningProcess(
+  acquireTokenInLongRunningProcess(
     sessionKey: string,
     request: SilentRequest & { oboAssertion?: string | undefined },
   ): Promise<AuthenticationResult> {
-    const { oboAssertion, ...silent } = request
-    const plugin = this.#core.forLongRunningProcess(sessionKey, oboAssertion)
-    const cachePlugin = this.#core.withFailurePolicy(plugin, 'refreshes')
-    const client = await this.#clients.client(cachePlugin, request.authority)
-    if (oboAssertion !== undefined) {
-      // MSAL looks for the token in memory only.
-      await client.getTokenCache().getAllAccounts()
-      return answered(await client.acquireTokenOnBehalfOf({ ...silent, oboAssertion }))
-    }
-    const [stored] = Object.values((await plugin.loadAhead())?.Account ?? {})
-    const account = { homeAccountId: stored?.home_account_id ?? '' } as AccountInfo
-    return client.acquireTokenSilent({ ...silent, account })
+    return this.#api.inLongRunningProcess(sessionKey, request)
   }
 
   /**
@@ -277,9 +267,4 @@ export class ConfidentialClients {
   async forAssertion(assertion: string): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAssertion(assertion))
   }
-}
-
-function answered(result: AuthenticationResult | null): AuthenticationResult {
-  if (result === null) throw new ConfigurationError('MSAL returned no token and no error')
-  return result
 }

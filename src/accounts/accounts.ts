@@ -2,39 +2,13 @@ import { trace } from '../diagnostics.ts'
 import { AccountEvictedError } from '../errors.ts'
 import type { AccountKeys, KeyNames } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
-import type { StoredRecord } from '../records/record.ts'
 import { type Records, recordIn } from '../records/records.ts'
+import { AccountSnapshot, type Partition, validPartition } from './account-snapshot.ts'
 import { type Assertion, isIssuedBefore } from './assertion.ts'
 import { type Eviction, Evictions } from './evictions.ts'
-import { type CurrentGeneration, decodeGeneration, isValid, newGeneration } from './generation.ts'
+import { decodeGeneration, isValid, newGeneration } from './generation.ts'
 import type { SignInRef } from './identity.ts'
 import { Links, type ProviderSession } from './links.ts'
-
-/** An account's valid partition. */
-export interface Partition {
-  readonly generation: string
-  /** MSAL's own JSON. */
-  readonly cache: string
-  /** The keys of the links that lead to it. */
-  readonly links: readonly string[]
-  /** Epoch milliseconds. */
-  readonly expiresAt: number
-}
-
-/** What the store held for one account at one moment. */
-export interface AccountSnapshot {
-  /** The account's valid partition. */
-  readonly partition: Partition | undefined
-  /** There is something in the partition's place that cannot be read here. */
-  readonly isUnreadable: boolean
-  readonly current: CurrentGeneration
-  /** The host's session was ended, and the account's other sessions go on. */
-  readonly isSessionEnded: boolean
-  /** The links that were read in the same store call: what was found, or undefined, by key. */
-  readonly links: ReadonlyMap<string, StoredRecord | undefined>
-  /** When a record written on the strength of this snapshot expires, in epoch milliseconds. */
-  readonly expiresAt: number
-}
 
 /** What to store in one account's partition. */
 export interface PartitionUpdate {
@@ -51,7 +25,7 @@ export interface PartitionUpdate {
  */
 export class Accounts {
   readonly links: Links
-  readonly #evictions: Evictions
+  readonly evictions: Evictions
   readonly #records: Records
   readonly #names: KeyNames
   readonly #ttl: number
@@ -59,7 +33,7 @@ export class Accounts {
   /** @param ttl milliseconds */
   constructor(records: Records, names: KeyNames, ttl: number) {
     this.links = new Links(records, names)
-    this.#evictions = new Evictions(records, names)
+    this.evictions = new Evictions(records, names)
     this.#records = records
     this.#names = names
     this.#ttl = ttl
@@ -77,10 +51,11 @@ export class Accounts {
 
   /**
    * One store call.
+   * @param linkKeys the links to read with it
    * @throws {StoreUnavailableError}
    */
-  load(of: SignInRef): Promise<AccountSnapshot> {
-    return this.#load(of, [])
+  load(of: SignInRef, linkKeys: readonly string[] = []): Promise<AccountSnapshot> {
+    return this.#load(of, linkKeys)
   }
 
   /**
@@ -118,19 +93,15 @@ export class Accounts {
     const expiresAt = Date.now() + this.#ttl
     // The partition first: a store that reads one after the other then errs towards "evicted".
     const all = [keys.partition, keys.generation, ...ended, ...linkKeys]
-    const [value, generation, ...rest] = await this.#records.readRaw(all, timeout)
-    const found = this.#records.open(value, keys.partition)
-    const current = decodeGeneration(generation, keys.generation)
-    const opened = this.#records.openAll(linkKeys, rest.slice(ended.length))
-    return {
-      partition: validPartition(recordIn(found), current),
-      isUnreadable: found.kind === 'unreadable',
-      current,
-      // Whatever it says, it is there.
-      isSessionEnded: ended.length > 0 && rest[0] !== undefined,
-      links: new Map(linkKeys.map((key) => [key, opened.get(key)])),
+    const [partition, generation, ...rest] = await this.#records.readRaw(all, timeout)
+    const links = this.#records.openAll(linkKeys, rest.slice(ended.length))
+    return new AccountSnapshot(this.#records, keys, {
+      partition,
+      generation,
+      endedSession: ended.length > 0 ? rest[0] : undefined,
+      links: new Map(linkKeys.map((key) => [key, links.get(key)])),
       expiresAt,
-    }
+    })
   }
 
   /**
@@ -227,14 +198,11 @@ export class Accounts {
     await this.#records.delete([this.keyOf(homeAccountId)])
   }
 
-  /** See {@link Evictions}. */
+  /**
+   * See {@link Evictions}.
+   * @throws {EvictionError}
+   */
   evict(homeAccountIds: readonly string[]): Promise<Eviction[]> {
-    return this.#evictions.evict(homeAccountIds)
+    return this.evictions.evict(homeAccountIds)
   }
-}
-
-function validPartition(record: StoredRecord | undefined, current: CurrentGeneration): Partition | undefined {
-  if (record?.generation === undefined || !isValid(record.generation, current)) return undefined
-  const { generation, body: cache, links = [], expiresAt } = record
-  return { generation, cache, links, expiresAt }
 }

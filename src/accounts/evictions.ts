@@ -16,6 +16,11 @@ export interface Eviction {
   existed: boolean
 }
 
+/** Forgets what it knows of an account. */
+interface EvictionListener {
+  forget(homeAccountId: string): void
+}
+
 /**
  * Ends sign-ins for good: first the fence, a generation record that invalidates all that was or will be written under
  * another generation; then all that is dead and can be found is deleted. Three store calls, for however many accounts.
@@ -23,10 +28,17 @@ export interface Eviction {
 export class Evictions {
   readonly #records: Records
   readonly #names: KeyNames
+  #listeners: readonly WeakRef<EvictionListener>[] = []
 
   constructor(records: Records, names: KeyNames) {
     this.#records = records
     this.#names = names
+  }
+
+  /** Tells of this process's evictions, as long as somebody else holds on to the listener. */
+  tell(listener: EvictionListener): void {
+    const listening = this.#listeners.filter((each) => each.deref() !== undefined)
+    this.#listeners = [...listening, new WeakRef(listener)]
   }
 
   /** @throws {EvictionError} */
@@ -42,6 +54,7 @@ export class Evictions {
 
   async #evict(homeAccountIds: readonly string[]): Promise<Eviction[]> {
     const ids = [...new Set(homeAccountIds)]
+    for (const id of ids) for (const listener of this.#listeners) listener.deref()?.forget(id)
     const keys = ids.map((id) => this.#names.account(id))
     const fences = keys.map(({ generation }) => generationRecord(generation, newGeneration()))
     await this.#records.writePlain(fences).catch((error: unknown) => fail(error, false))

@@ -1,50 +1,47 @@
 import type { AccountInfo, AuthenticationResult } from '@azure/msal-node'
 import { type AccountRef, type HostSession, type SignInRef, signInRef } from '../accounts/identity.ts'
 import type { Core } from '../core.ts'
+import { answer, handOut, type Question, question } from './answering.ts'
 import type { ClientFactory } from './client-factory.ts'
+import type { Answer, RememberedAnswers } from './remembered-answers.ts'
 import type { SilentRequest } from './requests.ts'
-import { requestKey, SharedCalls } from './shared-calls.ts'
+import { SharedCalls } from './shared-calls.ts'
 import { describeAccount } from './stored-account.ts'
-
-interface Acquired {
-  readonly result: AuthenticationResult
-  readonly generation: string | undefined
-}
 
 /** Acquires tokens of stored accounts. Equal concurrent requests of one account share one. */
 export class SilentTokens {
   readonly #core: Core
   readonly #clients: ClientFactory
-  readonly #calls = new SharedCalls<Acquired>()
+  readonly #answers: RememberedAnswers
+  readonly #calls = new SharedCalls<Answer>()
 
-  constructor(core: Core, clients: ClientFactory) {
+  constructor(core: Core, clients: ClientFactory, answers: RememberedAnswers) {
     this.#core = core
     this.#clients = clients
+    this.#answers = answers
   }
 
   async acquire(account: HostSession | AccountRef, request: SilentRequest): Promise<AuthenticationResult> {
     const of = signInRef(account)
     const info = accountInfo(account, of)
-    const { result } = await this.#calls.call(
-      requestKey({ ...request, ...of, account: info }),
-      () => this.#run(of, info, request),
+    const asked = question('silent', of.homeAccountId, request, { ...of, info })
+    const given = await this.#calls.call(
+      asked.key,
+      () => this.#run(asked, of, { ...request, account: info }),
       async ({ generation }) => generation !== undefined && this.#core.isSignedIn({ ...of, generation }),
     )
-    // Shared with others: each caller gets its own, under its own correlation id.
-    const { correlationId = result.correlationId } = request
-    return { ...result, correlationId, scopes: [...result.scopes] }
+    return handOut(given, request)
   }
 
-  async #run(of: SignInRef, account: AccountInfo, request: SilentRequest): Promise<Acquired> {
+  #run(asked: Question, of: SignInRef, request: SilentRequest & { account: AccountInfo }): Promise<Answer> {
     const plugin = this.#core.forSignInRef(of)
-    const cachePlugin = this.#core.withFailurePolicy(plugin, 'refreshes')
-    const [stored, client] = await Promise.all([
-      plugin.loadAhead(),
-      this.#clients.client(cachePlugin, request.authority),
-    ])
-    const acquired = await client.acquireTokenSilent({ ...request, account })
-    const found = acquired.account ?? describeAccount(stored, of.homeAccountId, acquired)
-    return { result: { ...acquired, account: found }, generation: plugin.generation }
+    return answer(this.#answers, asked, plugin, async (stored) => {
+      const cachePlugin = this.#core.withFailurePolicy(plugin, 'refreshes')
+      const client = await this.#clients.client(cachePlugin, request.authority)
+      const result = await client.acquireTokenSilent(request)
+      const account = result.account ?? describeAccount(stored, of.homeAccountId, result)
+      return { result: { ...result, account }, generation: plugin.generation }
+    })
   }
 }
 

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
+import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import { GenerationPin } from '../accounts/generation-pin.ts'
 import type { SignInRef } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'
@@ -37,6 +38,10 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
 
   protected loadForWrite() {
     return this.accounts.loadForWrite(this.#of, this.#links)
+  }
+
+  protected fingerprintOf({ fingerprint }: AccountSnapshot): string | undefined {
+    return fingerprint
   }
 
   protected visible({ partition, current, isSessionEnded }: AccountSnapshot): string | undefined {
@@ -88,11 +93,14 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
     if (isIntact && !hasChanged) throw nothingDone()
     // Memory that was cleared in between says nothing about what is gone.
     const next = isIntact ? { ...own, ...unknownSections(shown) } : supersede(shown, own)
-    const now = Date.now()
-    const cache = withoutExpired(next, now)
-    if (isDeepStrictEqual(cache, shown)) return
+    const cache = withoutExpired(next, Date.now())
+    if (!isDeepStrictEqual(cache, shown)) await this.replace(loaded, cache)
+  }
+
+  protected async replace(loaded: AccountSnapshot, cache: SerializedCache): Promise<void> {
+    const { homeAccountId } = this.#of
     const expiresAt = usableUntil(cache)
-    if (expiresAt > now) {
+    if (expiresAt > Date.now()) {
       const update = {
         generation: this.accounts.generationFor(loaded),
         cache: JSON.stringify(cache),

@@ -24,7 +24,7 @@ export class AppPlugin extends TokenRecordPlugin {
     if (own === undefined) return acquired
     this.#check(own)
     const cache = withoutExpired(supersede(shown ?? emptyCache(), own), Date.now())
-    await this.replace(loaded, { generation: undefined }, cache, lastUseOf(cache))
+    await this.store(loaded, { generation: undefined }, cache, lastUseOf(cache))
     return acquired
   }
 

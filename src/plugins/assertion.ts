@@ -44,7 +44,7 @@ export class AssertionPlugin extends TokenRecordPlugin {
     const fresh = { ...tokens, RefreshToken: {} }
     const merged = supersede((isSame ? shown : undefined) ?? emptyCache(), fresh)
     const cache = withoutExpired(merged, Date.now())
-    await this.replace(loaded, { generation, generationKey }, cache, lastUseOf(cache))
+    await this.store(loaded, { generation, generationKey }, cache, lastUseOf(cache))
   }
 }
 

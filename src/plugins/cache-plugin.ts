@@ -2,7 +2,7 @@ import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
 import type { Accounts } from '../accounts/accounts.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { type Changes, isBeingEmptied, Turn } from '../msal/memory.ts'
-import { isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
+import { emptyCache, isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { Release } from '../records/locks.ts'
 import { storeSignIn } from './store-sign-in.ts'
@@ -29,6 +29,14 @@ interface Readable {
   readonly cache: SerializedCache
 }
 
+/** What was loaded ahead of MSAL. */
+export interface Ahead {
+  /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
+  readonly fingerprint: string | undefined
+  /** What MSAL will see. */
+  read(): SerializedCache | undefined
+}
+
 /**
  * MSAL's two callbacks, once for every kind of client: a load shows MSAL what it may see; a write shows it that again,
  * sees what MSAL makes of it, and commits.
@@ -53,22 +61,46 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** As {@link load}, with the record's lock. */
   protected abstract loadForWrite(): Promise<{ loaded: Loaded; unlock: Release }>
 
+  /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
+  protected abstract fingerprintOf(loaded: Loaded): string | undefined
+
   /** What MSAL may see of it, in MSAL's own serialization. Nothing, where this throws. */
   protected abstract visible(loaded: Loaded): string | undefined
 
   /** Whether what was acquired may stay in MSAL's memory until the next load. */
   protected abstract mayStay(acquired: SerializedCache): boolean
 
+  /** Stores a cache in place of what was loaded, or deletes that where nothing is of use any more. */
+  protected abstract replace(loaded: Loaded, cache: SerializedCache): Promise<void>
+
   /** Stores what belongs in the record. @returns what does not, and may be a sign-in of other accounts */
   protected abstract commit(write: Write<Loaded>): Promise<SerializedCache>
 
   /**
    * Loads ahead of MSAL's next load, which then takes this.
-   * @returns what MSAL will see
    */
-  async loadAhead(): Promise<SerializedCache | undefined> {
-    this.#ahead = await this.load()
-    return this.#readable(this.#ahead)?.cache
+  async loadAhead(): Promise<Ahead> {
+    const loaded = await this.load()
+    this.#ahead = loaded
+    return { fingerprint: this.fingerprintOf(loaded), read: () => this.#readable(loaded)?.cache }
+  }
+
+  /**
+   * Takes refresh tokens that the provider has refused for good out of the record. Two store calls.
+   * @throws {StoreUnavailableError}
+   */
+  async forgetRefreshTokens(refused: SerializedCache): Promise<void> {
+    const secrets = new Set(Object.values(refused.RefreshToken).map(({ secret }) => secret))
+    const { loaded, unlock } = await this.loadForWrite()
+    try {
+      const cache = this.#readable(loaded)?.cache ?? emptyCache()
+      const tokens = Object.entries(cache.RefreshToken)
+      const kept = tokens.filter(([, { secret }]) => !secrets.has(secret))
+      if (kept.length === tokens.length) return
+      await this.replace(loaded, { ...cache, RefreshToken: Object.fromEntries(kept) })
+    } finally {
+      unlock()
+    }
   }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {

@@ -83,7 +83,7 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     tokens: SerializedCache,
   ): Promise<void> {
     const cache = withoutExpired(tokens, Date.now())
-    await this.replace(loaded, { generation, generationKey }, cache, usableUntil(cache))
+    await this.store(loaded, { generation, generationKey }, cache, usableUntil(cache))
   }
 }
 

@@ -1,4 +1,5 @@
-import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
+import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
+import type { Accounts } from '../accounts/accounts.ts'
 import { checkHomeAccountId } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
@@ -83,8 +84,7 @@ async function withReadableGeneration(
 ): Promise<AccountSnapshot> {
   if (found.current.kind !== 'unreadable') return found
   await accounts.evict([homeAccountId])
-  const { partition, current } = await accounts.load({ homeAccountId })
-  return { ...found, partition, current }
+  return accounts.load({ homeAccountId }, [...found.links.keys()])
 }
 
 /** Ids are unique within an authority only: "alice" of two OpenID providers is two people. */

@@ -1,6 +1,8 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { TokenRecords, TokenSnapshot } from '../accounts/token-records.ts'
+import { usableUntil } from '../msal/merge.ts'
 import { isEmpty, type SerializedCache } from '../msal/schema.ts'
+import { checksumOf } from '../records/fingerprint.ts'
 import type { StoredRecord } from '../records/record.ts'
 import { CachePlugin, type Write } from './cache-plugin.ts'
 
@@ -34,6 +36,10 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
     return this.tokens.loadForWrite(this.key)
   }
 
+  protected fingerprintOf({ record }: TokenSnapshot): string | undefined {
+    return record && `${record.generation} ${record.expiresAt} ${checksumOf(record.body)}`
+  }
+
   protected visible({ record }: TokenSnapshot): string | undefined {
     return record?.body
   }
@@ -42,11 +48,16 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
     return false
   }
 
+  protected async replace(loaded: TokenSnapshot, cache: SerializedCache): Promise<void> {
+    const { generation, generationKey } = loaded.record ?? { generation: undefined }
+    await this.store(loaded, { generation, generationKey }, cache, usableUntil(cache))
+  }
+
   /**
-   * Replaces the record, or deletes it where nothing is of use any more.
+   * Stores a cache in the record, or deletes that where nothing is of use any more.
    * @param end when the cache is of no more use, in epoch milliseconds
    */
-  protected async replace(
+  protected async store(
     { record, expiresAt: latest }: TokenSnapshot,
     owner: Pick<StoredRecord, 'generation' | 'generationKey'>,
     cache: SerializedCache,
