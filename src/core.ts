@@ -1,9 +1,10 @@
 import type { ICachePlugin } from '@azure/msal-node'
 import { Accounts } from './accounts/accounts.ts'
 import { checkSessionKey, readAssertion } from './accounts/assertion.ts'
-import { type AccountRef, type HostSession, signInRef } from './accounts/identity.ts'
+import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
 import { checkTenantId } from './accounts/tenant.ts'
 import { TokenRecords } from './accounts/token-records.ts'
+import { report } from './diagnostics.ts'
 import { type KeyvCachePluginOptions, resolveOptions, type Settings } from './options.ts'
 import { AccountPlugin } from './plugins/account.ts'
 import { AppPlugin } from './plugins/app.ts'
@@ -54,7 +55,27 @@ export class Core {
   }
 
   forAccount(account: HostSession | AccountRef): AccountPlugin {
-    return new AccountPlugin(this.accounts, signInRef(account))
+    return this.forSignInRef(signInRef(account))
+  }
+
+  forSignInRef(of: SignInRef): AccountPlugin {
+    return new AccountPlugin(this.accounts, of)
+  }
+
+  async isSignedIn(of: SignInRef): Promise<boolean> {
+    const { partition, isSessionEnded } = await this.accounts.load(of)
+    if (partition === undefined || isSessionEnded) return false
+    return of.generation === undefined || of.generation === partition.generation
+  }
+
+  /** The session for the host to keep. Says so where no logout callback will ever find it. */
+  openedSession({ sid, ...session }: HostSession): HostSession {
+    if (sid !== undefined) return { ...session, sid }
+    const key = this.accounts.keyOf(session.homeAccountId)
+    const hint =
+      'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
+    report('msal-keyv:sign-in-without-link', { key, hint })
+    return session
   }
 
   forApp(tenantId: string): AppPlugin {

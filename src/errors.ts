@@ -6,6 +6,7 @@ export type MsalKeyvErrorCode =
   | 'ERR_ACCOUNT_EVICTED'
   | 'ERR_LOGOUT_CALLBACK'
   | 'ERR_AUTHORIZATION_RESPONSE'
+  | 'ERR_AUTHENTICATION_REQUIRED'
 
 /** Base of every error this library defines: switch on `code`, which never changes. */
 export abstract class MsalKeyvError extends Error {
@@ -85,8 +86,14 @@ export class AccountEvictedError extends MsalKeyvError {
 }
 
 /**
- * The authorization response is no code for the request it was checked against. `error` is what the provider said
- * (RFC 6749 §4.1.2.1, such as `access_denied`), or one of ours: `state_mismatch`, `code_missing`, `invalid_response`.
+ * The authorization response is no code for the request it was checked against: something that a visitor can do, so
+ * answer it with a page that offers to sign in again, and not with a 500. `error` is what the provider said (RFC 6749
+ * §4.1.2.1, such as `access_denied`; OpenID Connect Core 1.0 §3.1.2.6, such as `login_required`), or one of ours:
+ *
+ * - `no_pending_sign_in`: none has begun in this browser, or its session has expired
+ * - `state_mismatch`: the response to another request, or none
+ * - `nonce_mismatch`: the ID token is for another request
+ * - `code_missing`, `invalid_response`: it has no code and no error, or a parameter that is none
  */
 export class AuthorizationResponseError extends MsalKeyvError {
   override readonly code = 'ERR_AUTHORIZATION_RESPONSE'
@@ -96,6 +103,29 @@ export class AuthorizationResponseError extends MsalKeyvError {
     const known = /^[\w.-]{1,64}$/.test(error) ? error : 'invalid_response'
     super(`the sign-in was not completed: ${known}`)
     this.error = known
+  }
+}
+
+/**
+ * A credential's user has to sign in again: evicted, signed out, or the provider asks for more. Begin a sign-in with
+ * the `scopes` and `claims` of this error. Its name is the one by which the Azure SDK knows the same condition.
+ */
+export class AuthenticationRequiredError extends MsalKeyvError {
+  override readonly code = 'ERR_AUTHENTICATION_REQUIRED'
+  /** What a token was asked for. */
+  readonly scopes: string[]
+  /** What the provider or the resource demands beyond, as MSAL's and `beginSignIn`'s `claims`. */
+  readonly claims: string | undefined
+
+  /** `cause` is MSAL's error, copied without what it may quote: its name, code, and redacted message. */
+  constructor(details: { scopes: string[]; claims: string | undefined; cause: unknown }) {
+    super('the user has to sign in again; see cause', { cause: redacted(details.cause) })
+    this.scopes = [...details.scopes]
+    this.claims = details.claims
+  }
+
+  override get name(): string {
+    return 'AuthenticationRequiredError'
   }
 }
 

@@ -1,16 +1,19 @@
-export type { Eviction } from './accounts/accounts.ts'
+export type { Eviction } from './accounts/evictions.ts'
 export type { AccountRef, HostSession } from './accounts/identity.ts'
 export type { AuthorizationResponse } from './clients/authorization-response.ts'
-export {
-  type AppTokenRequest,
-  type CodeRequest,
-  ConfidentialClients,
-  type SignOutRequest,
-  type SilentRequest,
-} from './clients.ts'
+export type { PendingSignIn, SignInRequest } from './clients/pending-sign-in.ts'
+export type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
+export type {
+  AbortSignalLike,
+  AccessToken,
+  GetTokenOptions,
+  TokenCredential,
+} from './clients/token-credential.ts'
+export { ConfidentialClients } from './clients.ts'
 export { type DiagnosticsEvents, TRACES, type Trace, type UnreadableRecordReason } from './diagnostics.ts'
 export {
   AccountEvictedError,
+  AuthenticationRequiredError,
   AuthorizationResponseError,
   ConfigurationError,
   EvictionError,

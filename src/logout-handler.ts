@@ -52,8 +52,8 @@ export class LogoutHandler {
   }
 
   /**
-   * Carries a callback out. Four store calls on the front channel and five on the back channel where it means one
-   * account. Doing it twice does no harm.
+   * Carries a callback out. Five store calls on the front channel and six on the back channel, however many accounts
+   * it means. Doing it twice does no harm.
    *
    * A back-channel logout evicts the refresh tokens too, which Back-Channel Logout 1.0 §2.7 would leave to those who
    * were granted `offline_access`: MSAL always asks for that scope, and Microsoft's guidance is to remove the tokens.
@@ -106,11 +106,11 @@ export class LogoutHandler {
     const found = await accounts.links.find(named, isBackChannel ? callback.jti : undefined)
     if (found.isReplay) throw new LogoutCallbackError('the logout token was used before')
     const links = found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))
-    for (const { homeAccountId, generation } of links) {
-      if (await accounts.isCurrent(homeAccountId, generation)) {
-        await this.#plugin.evictAccount(homeAccountId)
-        evicted.push({ homeAccountId, ...(named.sid === undefined ? {} : { sid: named.sid }) })
-      }
+    const current = links.length === 0 ? [] : await accounts.current(links)
+    if (current.length > 0) {
+      const evictions = await accounts.evict(current.map(({ homeAccountId }) => homeAccountId))
+      const sid = named.sid === undefined ? {} : { sid: named.sid }
+      evicted.push(...evictions.map(({ homeAccountId }) => ({ homeAccountId, ...sid })))
     }
     // Not before it is done: until then the provider may try again with the same token.
     if (isBackChannel) await accounts.links.markCarriedOut(callback)
@@ -124,7 +124,7 @@ export class LogoutHandler {
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
     const { accounts } = coreOf(this.#plugin)
-    if (generation !== undefined && !(await accounts.isCurrent(homeAccountId, generation))) {
+    if ((await accounts.current([{ homeAccountId, generation }])).length === 0) {
       return succeeded('stale-session', callback)
     }
     await this.#plugin.evictAccount(homeAccountId)

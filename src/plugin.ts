@@ -1,8 +1,7 @@
 import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azure/msal-node'
-import type { Eviction } from './accounts/accounts.ts'
+import type { Eviction } from './accounts/evictions.ts'
 import { type AccountRef, checkHomeAccountId, type HostSession, signInRef } from './accounts/identity.ts'
 import { Core } from './core.ts'
-import { report } from './diagnostics.ts'
 import { ConfigurationError } from './errors.ts'
 import { sessionIdOf } from './msal/provider-sessions.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
@@ -119,15 +118,15 @@ export class KeyvCachePlugin implements ICachePlugin {
     // A session that the ID token names was linked when it was stored.
     const isLinked = sid === undefined || sid === claims.sid || issuer === undefined
     const partition = isLinked
-      ? (await accounts.load(homeAccountId)).partition
-      : await accounts.link(homeAccountId, { issuer, sid, subject: undefined })
+      ? (await accounts.load({ homeAccountId })).partition
+      : await accounts.link(homeAccountId, { issuer, sessionState: sid })
     if (partition === undefined) {
       throw new ConfigurationError(
         'nothing is stored for the account of this result: acquire it through a client whose cachePlugin is this ' +
           'plugin (if it was, the account has been evicted since)',
       )
     }
-    return openedSession(this, { homeAccountId, generation: partition.generation, sid })
+    return this.#core.openedSession({ homeAccountId, generation: partition.generation, sid })
   }
 
   /**
@@ -136,20 +135,20 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {StoreUnavailableError}
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
-    const { homeAccountId, generation } = signInRef(account)
-    const { partition } = await this.#core.accounts.load(homeAccountId)
-    return partition !== undefined && (generation === undefined || generation === partition.generation)
+    return this.#core.isSignedIn(signInRef(account))
   }
 
   /**
    * Ends the account's sign-in for good, in every process: no load that begins after this has resolved yields
-   * a credential of it, not even from a refresh in flight. Two store calls.
+   * a credential of it, not even from a refresh in flight. Its refresh tokens are deleted, those of
+   * long-running processes included. Three store calls.
    * @param homeAccountId exactly as MSAL has it, letter case included
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
-    return this.#core.accounts.evict(checkHomeAccountId(homeAccountId))
+    const [eviction] = await this.#core.accounts.evict([checkHomeAccountId(homeAccountId)])
+    return eviction as Eviction
   }
 
   /**
@@ -170,13 +169,4 @@ export class KeyvCachePlugin implements ICachePlugin {
   afterCacheAccess(context: TokenCacheContext): Promise<void> {
     return this.#signIn.afterCacheAccess(context)
   }
-}
-
-/** The session for the host to keep. Says so where no logout callback will ever find it. */
-export function openedSession(plugin: KeyvCachePlugin, { sid, ...session }: HostSession): HostSession {
-  if (sid !== undefined) return { ...session, sid }
-  const key = coreOf(plugin).accounts.keyOf(session.homeAccountId)
-  const hint = 'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
-  report('msal-keyv:sign-in-without-link', { key, hint })
-  return session
 }

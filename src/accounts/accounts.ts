@@ -1,50 +1,14 @@
 import { trace } from '../diagnostics.ts'
-import { AccountEvictedError, EvictionError, StoreUnavailableError } from '../errors.ts'
+import { AccountEvictedError } from '../errors.ts'
 import type { AccountKeys, KeyNames } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
-import type { StoredRecord } from '../records/record.ts'
 import { type Records, recordIn } from '../records/records.ts'
+import { AccountSnapshot, type Partition, validPartition } from './account-snapshot.ts'
 import { type Assertion, isIssuedBefore } from './assertion.ts'
-import {
-  type CurrentGeneration,
-  decodeGeneration,
-  generationRecord,
-  isValid,
-  newGeneration,
-} from './generation.ts'
-import { keptLinks, Links, linkRecord, type ProviderSession } from './links.ts'
-
-/** The outcome of an eviction that the store confirmed. */
-export interface Eviction {
-  homeAccountId: string
-  evictedAt: Date
-  /** Whether there was a record to delete. */
-  existed: boolean
-}
-
-/** An account's valid partition. */
-export interface Partition {
-  readonly generation: string
-  /** MSAL's own JSON. */
-  readonly cache: string
-  /** The keys of the links that lead to it. */
-  readonly links: readonly string[]
-  /** Epoch milliseconds. */
-  readonly expiresAt: number
-}
-
-/** What the store held for one account at one moment. */
-export interface AccountSnapshot {
-  /** The account's valid partition. */
-  readonly partition: Partition | undefined
-  /** There is something in the partition's place that cannot be read here. */
-  readonly isUnreadable: boolean
-  readonly current: CurrentGeneration
-  /** The links that were read in the same store call: what was found, or undefined, by key. */
-  readonly links: ReadonlyMap<string, StoredRecord | undefined>
-  /** When a record written on the strength of this snapshot expires, in epoch milliseconds. */
-  readonly expiresAt: number
-}
+import { type Eviction, Evictions } from './evictions.ts'
+import { decodeGeneration, isValid, newGeneration } from './generation.ts'
+import type { SignInRef } from './identity.ts'
+import { Links, type ProviderSession } from './links.ts'
 
 /** What to store in one account's partition. */
 export interface PartitionUpdate {
@@ -61,6 +25,7 @@ export interface PartitionUpdate {
  */
 export class Accounts {
   readonly links: Links
+  readonly evictions: Evictions
   readonly #records: Records
   readonly #names: KeyNames
   readonly #ttl: number
@@ -68,6 +33,7 @@ export class Accounts {
   /** @param ttl milliseconds */
   constructor(records: Records, names: KeyNames, ttl: number) {
     this.links = new Links(records, names)
+    this.evictions = new Evictions(records, names)
     this.#records = records
     this.#names = names
     this.#ttl = ttl
@@ -85,10 +51,11 @@ export class Accounts {
 
   /**
    * One store call.
+   * @param linkKeys the links to read with it
    * @throws {StoreUnavailableError}
    */
-  load(homeAccountId: string): Promise<AccountSnapshot> {
-    return this.#load(this.#names.account(homeAccountId), [])
+  load(of: SignInRef, linkKeys: readonly string[] = []): Promise<AccountSnapshot> {
+    return this.#load(of, linkKeys)
   }
 
   /**
@@ -97,48 +64,63 @@ export class Accounts {
    * @throws {StoreUnavailableError} without the lock
    */
   loadForWrite(
-    homeAccountId: string,
+    of: SignInRef,
     linkKeys: readonly string[],
   ): Promise<{ loaded: AccountSnapshot; unlock: Release }> {
-    const keys = this.#names.account(homeAccountId)
-    return this.#records.loadForWrite(keys.partition, (timeout) => this.#load(keys, linkKeys, timeout))
+    return this.#records.loadForWrite(this.keyOf(of.homeAccountId), (timeout) =>
+      this.#load(of, linkKeys, timeout),
+    )
   }
 
-  #load(keys: AccountKeys, linkKeys: readonly string[], timeout?: number): Promise<AccountSnapshot> {
+  #load(of: SignInRef, linkKeys: readonly string[], timeout?: number): Promise<AccountSnapshot> {
+    const keys = this.#names.account(of.homeAccountId)
+    const ended = of.sid === undefined ? [] : [this.#names.endedSession(of.homeAccountId, of.sid)]
     return trace(
       'msal-keyv:load',
       { key: keys.partition },
-      () => this.#read(keys, linkKeys, timeout),
+      () => this.#read(keys, ended, linkKeys, timeout),
       ({ partition }) => ({ found: partition !== undefined }),
     )
   }
 
-  async #read(keys: AccountKeys, linkKeys: readonly string[], timeout?: number): Promise<AccountSnapshot> {
+  async #read(
+    keys: AccountKeys,
+    ended: readonly string[],
+    linkKeys: readonly string[],
+    timeout?: number,
+  ): Promise<AccountSnapshot> {
     // From before the read: an eviction that the read did not see outlives what is written after it.
     const expiresAt = Date.now() + this.#ttl
     // The partition first: a store that reads one after the other then errs towards "evicted".
-    const values = await this.#records.readRaw([keys.partition, keys.generation, ...linkKeys], timeout)
-    const [value, generation, ...rest] = values
-    const found = this.#records.open(value, keys.partition)
-    const current = decodeGeneration(generation, keys.generation)
-    const opened = this.#records.openAll(linkKeys, rest)
-    return {
-      partition: validPartition(recordIn(found), current),
-      isUnreadable: found.kind === 'unreadable',
-      current,
-      links: new Map(linkKeys.map((key) => [key, opened.get(key)])),
+    const all = [keys.partition, keys.generation, ...ended, ...linkKeys]
+    const [partition, generation, ...rest] = await this.#records.readRaw(all, timeout)
+    const links = this.#records.openAll(linkKeys, rest.slice(ended.length))
+    return new AccountSnapshot(this.#records, keys, {
+      partition,
+      generation,
+      endedSession: ended.length > 0 ? rest[0] : undefined,
+      links: new Map(linkKeys.map((key) => [key, links.get(key)])),
       expiresAt,
-    }
+    })
   }
 
   /**
-   * Whether a sign-in is the one of now. One store call.
+   * Which of these sign-ins are the ones of now, and not ended. One store call.
    * @throws {StoreUnavailableError}
    */
-  async isCurrent(homeAccountId: string, generation: string): Promise<boolean> {
-    const { partition, current } = await this.load(homeAccountId)
-    // Without a partition that can be read here there may be one elsewhere, or a refresh in flight that writes one.
-    return partition === undefined ? isValid(generation, current) : partition.generation === generation
+  async current<Ref extends SignInRef>(refs: readonly Ref[]): Promise<Ref[]> {
+    const keys = refs.map(({ homeAccountId }) => this.#names.account(homeAccountId))
+    const values = await this.#records.readRaw(
+      keys.flatMap(({ partition, generation }) => [partition, generation]),
+    )
+    return refs.filter(({ generation }, index) => {
+      const record = recordIn(this.#records.open(values[2 * index], keys[index]?.partition ?? ''))
+      const current = decodeGeneration(values[2 * index + 1], keys[index]?.generation ?? '')
+      const partition = validPartition(record, current)
+      if (generation === undefined) return true
+      // Without a partition that can be read here there may be one elsewhere, or a refresh in flight that writes one.
+      return partition === undefined ? isValid(generation, current) : partition.generation === generation
+    })
   }
 
   /**
@@ -154,7 +136,7 @@ export class Accounts {
   /**
    * What a record of tokens acquired for this assertion is valid under. One store call.
    *
-   * An unreadable generation record does not say when the eviction was: it is replaced, and so was now.
+   * An unreadable generation record does not say when the eviction was: the account is evicted, and so was now.
    * @param stored the generation of the valid record that the tokens join, if there is one
    * @throws {AccountEvictedError} when the assertion was issued before the account's eviction
    * @throws {StoreUnavailableError}
@@ -164,9 +146,9 @@ export class Accounts {
     assertion: Assertion,
     stored: string | undefined,
   ): Promise<string> {
-    const { current, partition } = await this.load(homeAccountId)
+    const { current, partition } = await this.load({ homeAccountId })
     if (current.kind === 'none') return stored ?? partition?.generation ?? newGeneration()
-    if (current.kind === 'unreadable') await this.fence(homeAccountId, newGeneration())
+    if (current.kind === 'unreadable') await this.evict([homeAccountId])
     else if (!isIssuedBefore(assertion, current.evictedAt)) return current.id
     throw new AccountEvictedError()
   }
@@ -184,17 +166,11 @@ export class Accounts {
   ): Promise<void> {
     const key = this.keyOf(homeAccountId)
     const expiresAt = Math.min(snapshot.expiresAt, end)
-    const named = this.links.keysOf(sessions)
-    const unread = [...named.keys()].filter((each) => !snapshot.links.has(each))
-    const stored = new Map([...snapshot.links, ...(await this.#records.readAll(unread))])
-    const links = keptLinks(snapshot.partition?.links ?? [], named.keys())
-    const records: StoredRecord[] = [{ key, generation, links, expiresAt, body: cache }]
-    for (const each of links) {
-      const own = { homeAccountId, generation, expiresAt }
-      const record = linkRecord(each, stored.get(each), own, named.get(each) ?? new Set())
-      if (record !== undefined) records.push(record)
-    }
-    await trace('msal-keyv:commit', { key }, () => this.#records.writeAll(records))
+    const known = snapshot.partition?.links ?? []
+    const own = { homeAccountId, generation, expiresAt }
+    const links = await this.links.renew(own, sessions, known, snapshot.links)
+    const partition = { key, generation, links: links.keys, expiresAt, body: cache }
+    await trace('msal-keyv:commit', { key }, () => this.#records.write([partition, ...links.records]))
   }
 
   /**
@@ -204,7 +180,7 @@ export class Accounts {
    */
   async link(homeAccountId: string, session: ProviderSession): Promise<Partition | undefined> {
     const linkKeys = [...this.links.keysOf([session]).keys()]
-    const { loaded, unlock } = await this.loadForWrite(homeAccountId, linkKeys)
+    const { loaded, unlock } = await this.loadForWrite({ homeAccountId }, linkKeys)
     try {
       const { partition } = loaded
       if (partition !== undefined) await this.commit(homeAccountId, loaded, partition, [session])
@@ -219,52 +195,14 @@ export class Accounts {
    * @throws {StoreUnavailableError}
    */
   async remove(homeAccountId: string): Promise<void> {
-    await this.#records.delete(this.keyOf(homeAccountId))
+    await this.#records.delete([this.keyOf(homeAccountId)])
   }
 
   /**
-   * Writes a generation record, which invalidates all that was or will be written under another generation. One
-   * store call.
-   * @throws {StoreUnavailableError}
-   */
-  async fence(homeAccountId: string, generation: string): Promise<void> {
-    await this.#records.writePlain(generationRecord(this.generationKeyOf(homeAccountId), generation))
-  }
-
-  /**
-   * Two store calls: the fence, then the deletion of what is dead.
+   * See {@link Evictions}.
    * @throws {EvictionError}
    */
-  evict(homeAccountId: string): Promise<Eviction> {
-    return trace(
-      'msal-keyv:evict',
-      { key: this.keyOf(homeAccountId) },
-      () => this.#evict(homeAccountId),
-      ({ existed }) => ({ existed }),
-    )
+  evict(homeAccountIds: readonly string[]): Promise<Eviction[]> {
+    return this.evictions.evict(homeAccountIds)
   }
-
-  async #evict(homeAccountId: string): Promise<Eviction> {
-    try {
-      await this.fence(homeAccountId, newGeneration())
-    } catch (error) {
-      throw evictionError(error, false)
-    }
-    try {
-      const existed = await this.#records.delete(this.keyOf(homeAccountId))
-      return { homeAccountId, evictedAt: new Date(), existed }
-    } catch (error) {
-      throw evictionError(error, true)
-    }
-  }
-}
-
-function validPartition(record: StoredRecord | undefined, current: CurrentGeneration): Partition | undefined {
-  if (record?.generation === undefined || !isValid(record.generation, current)) return undefined
-  const { generation, body: cache, links = [], expiresAt } = record
-  return { generation, cache, links, expiresAt }
-}
-
-function evictionError(error: unknown, fenced: boolean): unknown {
-  return error instanceof StoreUnavailableError ? new EvictionError({ fenced, cause: error }) : error
 }

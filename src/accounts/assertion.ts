@@ -20,12 +20,11 @@ export function readAssertion(assertion: unknown): Assertion {
     throw new TypeError('assertion must be a non-empty string: the incoming access token')
   }
   const claims = claimsOf(assertion)
-  const { idtyp, sub, oid } = claims
   return {
     hash: createHash('sha256').update(assertion).digest('base64url'),
     issuedAt: issueTimeOf(claims),
-    // Where Entra ID leaves idtyp out, an application's own token is the one whose subject is its object id.
-    isAppOnly: idtyp === undefined ? typeof oid === 'string' && oid === sub : idtyp === 'app',
+    // Nothing else tells for certain: a user's object id and subject may be equal too.
+    isAppOnly: claims.idtyp === 'app',
   }
 }
 

@@ -10,7 +10,7 @@ export class GenerationPin {
   #isEnded = false
 
   /** @param generation of the host's session */
-  constructor(generation?: string) {
+  constructor(generation?: string | undefined) {
     this.#generation = generation
   }
 
@@ -21,6 +21,11 @@ export class GenerationPin {
 
   get isEnded(): boolean {
     return this.#isEnded
+  }
+
+  /** Nothing is to be shown any more. */
+  end(): void {
+    this.#isEnded = true
   }
 
   /** A sign-in through the plugin makes it belong to that one. */

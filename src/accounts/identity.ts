@@ -14,10 +14,11 @@ export interface HostSession {
   sid?: string | undefined
 }
 
-/** An account, and the one generation of it that may be shown if the host knows it. */
+/** An account, and the one generation and session of it that may be shown if the host knows them. */
 export interface SignInRef {
   readonly homeAccountId: string
-  readonly generation: string | undefined
+  readonly generation?: string | undefined
+  readonly sid?: string | undefined
 }
 
 const LONGEST_ID = 1024
@@ -26,16 +27,23 @@ const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
 
 /** @throws {TypeError} naming what is wrong, without quoting the id (P9) */
 export function signInRef(account: HostSession | AccountRef): SignInRef {
-  if (typeof account === 'string')
-    return { homeAccountId: checkHomeAccountId(account), generation: undefined }
+  if (typeof account === 'string') return { homeAccountId: checkHomeAccountId(account) }
   if (typeof account !== 'object' || account === null) {
-    throw new TypeError('account must be a home account id, or an object that has one, such as a HostSession')
+    throw new TypeError(
+      'account must be the session that acquireTokenByCode returned, or a home account id: if nobody is signed in ' +
+        'here, begin a sign-in',
+    )
   }
-  const { homeAccountId, generation } = account as Partial<HostSession>
+  const { homeAccountId, generation, sid } = account as Partial<HostSession>
   if (generation !== undefined && (typeof generation !== 'string' || generation === '')) {
     throw new TypeError('generation must be a non-empty string: pass on what openSession returned')
   }
-  return { homeAccountId: checkHomeAccountId(homeAccountId), generation }
+  // A session's name means something beside the generation only: MSAL's accounts may have a claim of that name.
+  if (generation === undefined) return { homeAccountId: checkHomeAccountId(homeAccountId) }
+  if (sid !== undefined && typeof sid !== 'string') {
+    throw new TypeError('sid must be a string: pass on what openSession returned')
+  }
+  return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid }
 }
 
 /**

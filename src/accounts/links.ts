@@ -1,35 +1,51 @@
-import type { KeyNames } from '../records/key-names.ts'
+import { type KeyNames, type LinkKind, linkKind } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
+import { decodeGeneration, isValid } from './generation.ts'
 
-/** A session at the provider, as an ID token or an authorization response names it. */
+/** Whose sign-in an ID token, with its authorization response, says it was: all that a sign-out may name later. */
 export interface ProviderSession {
   /** `iss`. */
   readonly issuer: string
-  /** `sid`, or `session_state` where the ID token has none. */
-  readonly sid: string | undefined
+  /** `sid` of the ID token. */
+  readonly sid?: string | undefined
+  /** `session_state` of the authorization response, where the ID token has no `sid`. */
+  readonly sessionState?: string | undefined
   /** `sub`. */
-  readonly subject: string | undefined
+  readonly subject?: string | undefined
+  /** Entra ID's `tid` and `oid`. */
+  readonly directoryUser?: DirectoryUser | undefined
 }
 
-/** One account that a session or a subject leads to, and the generation of the sign-in that it belongs to. */
+/** A user of a directory, a home user or a guest. */
+export interface DirectoryUser {
+  readonly tenantId: string
+  readonly objectId: string
+}
+
+/** One account that a session, subject or directory user leads to, and the sign-in that it belongs to. */
 export interface Link {
   readonly homeAccountId: string
   readonly generation: string
   readonly issuer: string
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds, like the others. */
   readonly expiresAt: number
+  /** When it was written first, and last; undefined in records of a release that did not say so. */
+  readonly firstSeen: number | undefined
+  readonly lastSeen: number | undefined
 }
 
 /** The most links that one account's partition keeps alive; the oldest go first. */
 const MOST_LINKS = 32
-/** The most that one session or subject can lead to: what a browser sends as `session_state` is its own choice. */
+/** The most accounts that one link can lead to, where the provider's ID tokens say so. */
 const MOST_ACCOUNTS = 64
+/** The most that a `session_state` can lead to: nobody has signed it, a browser sends what it likes. */
+const MOST_UNSIGNED = 4
 const GUID_SEGMENT = /\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=\/|$)/i
 
 /**
- * Links lead from what a logout callback names, a session (`sid`) or a subject (`sub`), to accounts. One person can
- * have several accounts, by B2C's user flows.
+ * Links lead from what a sign-out names, a session, a subject or a directory user, to accounts. One person can have
+ * several accounts, by B2C's user flows.
  */
 export class Links {
   readonly #records: Records
@@ -43,12 +59,15 @@ export class Links {
   /** The issuers that name these sessions, by the key of the link: a guest's two tenants may share one `sid`. */
   keysOf(sessions: readonly ProviderSession[]): Map<string, Set<string>> {
     const keys = new Map<string, Set<string>>()
-    const add = (key: string, issuer: string) => keys.set(key, (keys.get(key) ?? new Set()).add(issuer))
-    for (const { issuer, sid, subject } of sessions) {
-      if (sid !== undefined) add(this.#key('sid', issuer, sid), issuer)
-      if (subject !== undefined) add(this.#key('sub', issuer, subject), issuer)
+    for (const session of sessions) {
+      for (const key of this.#keysOf(session)) keys.set(key, (keys.get(key) ?? new Set()).add(session.issuer))
     }
     return keys
+  }
+
+  /** The keys of the links that a sign-out through this session may come by. */
+  sessionKeys(issuer: string, sid: string): string[] {
+    return this.#keysOf({ issuer, sid, sessionState: sid })
   }
 
   /**
@@ -61,12 +80,36 @@ export class Links {
     { issuer, sid, subject }: ProviderSession,
     jti: string | undefined,
   ): Promise<{ links: Link[]; isReplay: boolean }> {
-    const key = sid === undefined ? this.#key('sub', issuer, subject ?? '') : this.#key('sid', issuer, sid)
+    const keys = sid === undefined ? this.#keysOf({ issuer, subject }) : this.sessionKeys(issuer, sid)
     const mark = jti === undefined ? undefined : this.#names.replayMark(issuer, jti)
-    const found = await this.#records.readAll(mark === undefined ? [key] : [key, mark])
-    const now = Date.now()
-    const links = readLinks(found.get(key)).filter(({ expiresAt }) => expiresAt > now)
-    return { links, isReplay: mark !== undefined && found.has(mark) }
+    const found = await this.#records.read(mark === undefined ? keys : [...keys, mark])
+    return { links: liveLinks(keys, found), isReplay: mark !== undefined && found.has(mark) }
+  }
+
+  /**
+   * Where a directory user leads. One store call.
+   * @throws {StoreUnavailableError}
+   */
+  async findDirectoryUser({ tenantId, objectId }: DirectoryUser): Promise<Link[]> {
+    const keys = [this.#names.link('directory', tenantId, objectId)]
+    return liveLinks(keys, await this.#records.read(keys))
+  }
+
+  /**
+   * The links of these keys that lead to one account's sign-in. One store call.
+   * @throws {StoreUnavailableError}
+   */
+  async sessionsOf(
+    { homeAccountId, generation }: Pick<Link, 'homeAccountId' | 'generation'>,
+    keys: readonly string[],
+  ): Promise<{ key: string; link: Link }[]> {
+    const sessionKeys = keys.filter((key) => linkKind(key) !== 'other')
+    const found = await this.#records.read(sessionKeys)
+    return sessionKeys.flatMap((key) =>
+      liveLinks([key], found)
+        .filter((link) => link.homeAccountId === homeAccountId && link.generation === generation)
+        .map((link) => ({ key, link })),
+    )
   }
 
   /**
@@ -75,12 +118,68 @@ export class Links {
    */
   async markCarriedOut({ issuer, jti, expiresAt }: { issuer: string; jti: string; expiresAt: Date }) {
     const key = this.#names.replayMark(issuer, jti)
-    await this.#records.write({ key, generation: undefined, expiresAt: expiresAt.getTime(), body: '' })
+    await this.#records.write([{ key, generation: undefined, expiresAt: expiresAt.getTime(), body: '' }])
   }
 
-  /** Entra ID's callback names a session without the tenant, so the issuers of all tenants share a key. */
-  #key(kind: 'sid' | 'sub', issuer: string, value: string): string {
-    return this.#names.link(kind, issuer.replace(GUID_SEGMENT, '/{tenantid}'), value)
+  /**
+   * The records of an account's links after a commit. One store call where one was not read yet, and one where one
+   * leads to as many accounts as it can.
+   * @param sessions that the account's ID tokens name
+   * @param known the keys of the links that the account had
+   * @param read the links that were read with the account
+   * @returns the records, and the keys of all that the account keeps alive from now on
+   * @throws {StoreUnavailableError}
+   */
+  async renew(
+    own: Pick<Link, 'homeAccountId' | 'generation' | 'expiresAt'>,
+    sessions: readonly ProviderSession[],
+    known: readonly string[],
+    read: ReadonlyMap<string, StoredRecord | undefined>,
+  ): Promise<{ records: StoredRecord[]; keys: string[] }> {
+    const named = this.keysOf(sessions)
+    const unread = [...named.keys()].filter((key) => !read.has(key))
+    const stored = new Map([...read, ...(await this.#records.read(unread))])
+    const keys = keptLinks(known, named.keys())
+    const records: StoredRecord[] = []
+    for (const key of keys) {
+      const links = readLinks(stored.get(key))
+      const mine = renewed(links, own, named.get(key) ?? new Set())
+      // Without a known issuer it was not read, and slides with a later write.
+      if (mine.length === 0) continue
+      const most = linkKind(key) === 'unsigned' ? MOST_UNSIGNED : MOST_ACCOUNTS
+      const others = links.filter(({ homeAccountId }) => homeAccountId !== own.homeAccountId)
+      const all = [...(await this.#live(others, most)), ...mine]
+      // In an unsigned one those who were there first stay: else somebody could push them out.
+      records.push(linkRecord(key, most === MOST_UNSIGNED ? all.slice(0, most) : all.slice(-most)))
+    }
+    return { records, keys }
+  }
+
+  #keysOf({ issuer, sid, sessionState, subject, directoryUser }: ProviderSession): string[] {
+    // Entra ID's callback names a session without the tenant, so the issuers of all tenants share a key.
+    const anyTenant = issuer.replace(GUID_SEGMENT, '/{tenantid}')
+    const key = (kind: LinkKind, value: string | undefined) =>
+      value === undefined ? [] : [this.#names.link(kind, anyTenant, value)]
+    return [
+      ...key('sid', sid),
+      ...key('session_state', sessionState),
+      ...key('sub', subject),
+      ...(directoryUser === undefined
+        ? []
+        : [this.#names.link('directory', directoryUser.tenantId, directoryUser.objectId)]),
+    ]
+  }
+
+  /** Those that have not expired; where they are too many, only those whose sign-in has not ended. */
+  async #live(links: readonly Link[], most: number): Promise<Link[]> {
+    const now = Date.now()
+    const live = links.filter(({ expiresAt }) => expiresAt > now)
+    if (live.length < most) return live
+    const keys = live.map(({ homeAccountId }) => this.#names.account(homeAccountId).generation)
+    const values = await this.#records.readRaw(keys)
+    return live.filter(({ generation }, index) =>
+      isValid(generation, decodeGeneration(values[index], keys[index] ?? '')),
+    )
   }
 }
 
@@ -90,27 +189,36 @@ export function keptLinks(known: readonly string[], added: Iterable<string>): st
   return [...known.filter((key) => !fresh.includes(key)), ...fresh].slice(-MOST_LINKS)
 }
 
-/**
- * The record of a link after one account's commit. Other accounts' links stay until they expire.
- * @param issuers that name the session, as far as this commit knows; those stored stay
- * @returns undefined where no issuer is known: the link was not read, and slides with a later write
- */
-export function linkRecord(
-  key: string,
-  stored: StoredRecord | undefined,
-  own: Omit<Link, 'issuer'>,
+/** An account's own links after a commit: one for each issuer that is known to name the session. */
+function renewed(
+  links: readonly Link[],
+  own: Pick<Link, 'homeAccountId' | 'generation' | 'expiresAt'>,
   issuers: ReadonlySet<string>,
-): StoredRecord | undefined {
+): Link[] {
   const now = Date.now()
-  const known = readLinks(stored)
-  const isOwn = ({ homeAccountId }: Link) => homeAccountId === own.homeAccountId
-  const named = new Set([...known.filter(isOwn).map(({ issuer }) => issuer), ...issuers])
-  if (named.size === 0) return undefined
-  const others = known.filter((link) => !isOwn(link) && link.expiresAt > now)
-  const links = [...others, ...[...named].map((issuer) => ({ ...own, issuer }))].slice(-MOST_ACCOUNTS)
-  const rows = links.map((link) => [link.homeAccountId, link.generation, link.issuer, link.expiresAt])
+  const known = links.filter(({ homeAccountId }) => homeAccountId === own.homeAccountId)
+  return [...new Set([...known.map(({ issuer }) => issuer), ...issuers])].map((issuer) => {
+    const before = known.find((link) => link.issuer === issuer && link.generation === own.generation)
+    return { ...own, issuer, firstSeen: before?.firstSeen ?? now, lastSeen: now }
+  })
+}
+
+function linkRecord(key: string, links: readonly Link[]): StoredRecord {
+  const rows = links.map((link) => [
+    link.homeAccountId,
+    link.generation,
+    link.issuer,
+    link.expiresAt,
+    link.firstSeen ?? null,
+    link.lastSeen ?? null,
+  ])
   const expiresAt = Math.max(...links.map((link) => link.expiresAt))
   return { key, generation: undefined, expiresAt, body: JSON.stringify(rows) }
+}
+
+function liveLinks(keys: readonly string[], found: ReadonlyMap<string, StoredRecord>): Link[] {
+  const now = Date.now()
+  return keys.flatMap((key) => readLinks(found.get(key))).filter(({ expiresAt }) => expiresAt > now)
 }
 
 /** What a link's record leads to; nothing where it says nothing readable. */
@@ -122,15 +230,20 @@ export function readLinks(stored: StoredRecord | undefined): Link[] {
   } catch {
     return []
   }
-  if (!Array.isArray(rows)) return []
-  return rows.flatMap((row: unknown) => {
-    if (!Array.isArray(row)) return []
-    const [homeAccountId, generation, issuer, expiresAt] = row as unknown[]
-    const readable =
-      typeof homeAccountId === 'string' &&
-      typeof generation === 'string' &&
-      typeof issuer === 'string' &&
-      typeof expiresAt === 'number'
-    return readable ? [{ homeAccountId, generation, issuer, expiresAt }] : []
-  })
+  return Array.isArray(rows) ? rows.flatMap(readLink) : []
+}
+
+function readLink(row: unknown): Link[] {
+  if (!Array.isArray(row)) return []
+  const [homeAccountId, generation, issuer, expiresAt, firstSeen, lastSeen] = row as unknown[]
+  const isReadable =
+    typeof homeAccountId === 'string' &&
+    typeof generation === 'string' &&
+    typeof issuer === 'string' &&
+    typeof expiresAt === 'number'
+  if (!isReadable) return []
+  const time = (value: unknown) => (typeof value === 'number' ? value : undefined)
+  return [
+    { homeAccountId, generation, issuer, expiresAt, firstSeen: time(firstSeen), lastSeen: time(lastSeen) },
+  ]
 }

@@ -1,7 +1,9 @@
+import { accountKeys } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
 import { type CurrentGeneration, decodeGeneration, isValid } from './generation.ts'
+import { type ListedRecord, listedRecords, listRecord } from './token-record-list.ts'
 
 /** What the store held under one key at one moment. */
 export interface TokenSnapshot {
@@ -37,7 +39,7 @@ export class TokenRecords {
   async load(key: string, timeout?: number): Promise<TokenSnapshot> {
     // From before the reads: an eviction that they did not see outlives what is written after them.
     const expiresAt = Date.now() + this.#ttl
-    const record = await this.#records.read(key, timeout)
+    const record = (await this.#records.read([key], timeout)).get(key)
     if (record?.generationKey === undefined) {
       return { record, isEnded: false, current: { kind: 'none' }, expiresAt }
     }
@@ -56,18 +58,45 @@ export class TokenRecords {
   }
 
   /**
-   * One store call.
+   * One store call. A record of an account costs one more, and stands on the list by which an eviction finds it.
    * @throws {StoreUnavailableError}
    */
-  write(record: StoredRecord): Promise<void> {
-    return this.#records.write(record)
+  async write(record: StoredRecord): Promise<void> {
+    if (record.generationKey === undefined) return this.#records.write([record])
+    await this.#withList(record.key, record.generationKey, (list, others) =>
+      this.#records.write([record, listRecord(list, [...others, record])]),
+    )
   }
 
   /**
-   * One store call.
+   * One store call. A record of an account costs one or two more, and leaves the list.
    * @throws {StoreUnavailableError}
    */
-  async delete(key: string): Promise<void> {
-    await this.#records.delete(key)
+  async delete({ key, generationKey }: Pick<StoredRecord, 'key' | 'generationKey'>): Promise<void> {
+    if (generationKey === undefined) return this.#records.delete([key])
+    await this.#withList(key, generationKey, async (list, others) => {
+      await this.#records.delete(others.length === 0 ? [key, list] : [key])
+      if (others.length > 0) await this.#records.write([listRecord(list, others)])
+    })
+  }
+
+  /** @param change is given the key of the account's list, and all else that is on it */
+  async #withList(
+    key: string,
+    generationKey: string,
+    change: (list: string, others: ListedRecord[]) => Promise<void>,
+  ): Promise<void> {
+    const { list } = accountKeys(generationKey)
+    const { loaded, unlock } = await this.#records.loadForWrite(list, (timeout) =>
+      this.#records.read([list], timeout),
+    )
+    try {
+      await change(
+        list,
+        listedRecords(loaded.get(list)).filter((each) => each.key !== key),
+      )
+    } finally {
+      unlock()
+    }
   }
 }

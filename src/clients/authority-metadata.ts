@@ -1,18 +1,8 @@
 import type { ConfidentialClientApplication, Configuration } from '@azure/msal-node'
 
-/** What MSAL knows of an authority, as far as it matters here. */
-interface AuthorityEntity {
-  authorization_endpoint: string
-  token_endpoint: string
-  end_session_endpoint?: string
-  issuer: string
-  jwks_uri: string
-  aliases: string[]
-  preferred_cache: string
-  preferred_network: string
-  endpointsFromNetwork: boolean
-  aliasesFromNetwork: boolean
-}
+type Entity = ReturnType<ReturnType<ConfidentialClientApplication['getTokenCache']>['getKVStore']>[string]
+/** What MSAL knows of an authority. */
+type AuthorityEntity = Extract<Entity, { aliasesFromNetwork: boolean }>
 
 /** MSAL's configuration for an authority that needs no discovery any more. */
 export type KnownMetadata = Pick<Configuration['auth'], 'authorityMetadata' | 'cloudDiscoveryMetadata'>
@@ -101,23 +91,20 @@ export class AuthorityMetadata {
     const memory = Object.entries(client.getTokenCache().getKVStore())
     const [, found] = memory.find(([key]) => key.startsWith(KEY_PREFIX)) ?? []
     const entity = found as AuthorityEntity | undefined
-    const configuration = entity === undefined ? {} : configurationOf(entity)
-    return { entity, configuration, staleAt: Date.now() + LIFETIME, refreshing: false }
+    return {
+      entity,
+      configuration: configurationOf(entity),
+      staleAt: Date.now() + LIFETIME,
+      refreshing: false,
+    }
   }
 }
 
-/** As the provider's two documents would say it. */
-function configurationOf(entity: AuthorityEntity): KnownMetadata {
-  const { authorization_endpoint, token_endpoint, end_session_endpoint, issuer, jwks_uri } = entity
-  const { aliases, preferred_cache, preferred_network } = entity
+/** An entity has the members of both of the provider's documents, under the names that they have there. */
+function configurationOf(entity: AuthorityEntity | undefined): KnownMetadata {
+  if (entity === undefined) return {}
   return {
-    authorityMetadata: JSON.stringify({
-      authorization_endpoint,
-      token_endpoint,
-      end_session_endpoint,
-      issuer,
-      jwks_uri,
-    }),
-    cloudDiscoveryMetadata: JSON.stringify({ metadata: [{ aliases, preferred_cache, preferred_network }] }),
+    authorityMetadata: JSON.stringify(entity),
+    cloudDiscoveryMetadata: JSON.stringify({ metadata: [entity] }),
   }
 }

@@ -14,12 +14,13 @@ export interface RedeemableResponse {
 
 /**
  * Checks the response against the request that it must be an answer to.
+ * @param response nothing where the framework found none: that is one without parameters
  * @param expectedState the `state` of the authorization request
  * @throws {ConfigurationError} when there is no state to check against
  * @throws {AuthorizationResponseError} when it is another request's answer, a refusal, or no answer at all
  */
 export function readAuthorizationResponse(
-  response: AuthorizationResponse,
+  response: AuthorizationResponse | null | undefined,
   expectedState: string | undefined,
 ): RedeemableResponse {
   if (!expectedState) {
@@ -37,9 +38,9 @@ export function readAuthorizationResponse(
 }
 
 /** RFC 6749 §3.1: a parameter stands once, and without a value it counts as left out. */
-function parameter(response: AuthorizationResponse, name: string): string | undefined {
+function parameter(response: AuthorizationResponse | null | undefined, name: string): string | undefined {
   const values: unknown[] =
-    response instanceof URLSearchParams ? response.getAll(name) : [response[name]].flat()
+    response instanceof URLSearchParams ? response.getAll(name) : [response?.[name]].flat()
   const [value, ...more] = values.filter((each) => each !== undefined && each !== '')
   if (more.length > 0) throw new AuthorizationResponseError('invalid_response')
   if (value === undefined) return undefined

@@ -87,22 +87,28 @@ export class Turn {
    * @param serialized what MSAL can read, in MSAL's own serialization
    */
   async show(serialized: string | undefined): Promise<void> {
-    this.#shown = serialized
-    // MSAL keeps what it deserialized last, and would bring it back after an eviction.
-    this.#cache.deserialize('')
-    // A client that is made for one call has nothing to clear.
-    if (!this.#isEmpty) await emptying.run(this.#cache, () => this.#cache.overwriteCache())
+    await this.#clear()
     this.#add(serialized)
+    this.#shown = serialized
   }
 
-  /** From here on, what is new counts as acquired. */
-  beginWrite(): void {
+  /** As {@link show}; from then on, what is new counts as acquired. */
+  async beginWrite(serialized: string | undefined): Promise<void> {
+    await this.#clear()
+    this.#add(serialized)
+    this.#shown = serialized
+    // In the same step: whoever clears memory from here on clears the mark with it.
+    this.watch()
+  }
+
+  /** From here on, what is new in memory as it is counts as acquired. */
+  watch(): void {
     this.#mark = String(++marks)
     this.#add(markedCache(this.#mark))
     this.#before = parseSerialized(this.#cache.serialize())
   }
 
-  /** What has changed since {@link beginWrite}. */
+  /** What has changed since {@link beginWrite} or {@link watch}. */
   endWrite(): Changes {
     const hasChanged = this.#cache.hasChanged()
     const after = parseSerialized(this.#cache.serialize())
@@ -118,6 +124,13 @@ export class Turn {
   /** Forgets what the write acquired: memory holds what it held before. */
   async forgetAcquired(): Promise<void> {
     await this.show(this.#shown)
+  }
+
+  async #clear(): Promise<void> {
+    // MSAL keeps what it deserialized last, and would bring it back after an eviction.
+    this.#cache.deserialize('')
+    // A client that is made for one call has nothing to clear.
+    if (!this.#isEmpty) await emptying.run(this.#cache, () => this.#cache.overwriteCache())
   }
 
   get #isEmpty(): boolean {

@@ -24,16 +24,7 @@ export class AppPlugin extends TokenRecordPlugin {
     if (own === undefined) return acquired
     this.#check(own)
     const cache = withoutExpired(supersede(shown ?? emptyCache(), own), Date.now())
-    if (Object.keys(cache.AccessToken).length > 0) {
-      await this.tokens.write({
-        key: this.key,
-        generation: undefined,
-        expiresAt: Math.min(loaded.expiresAt, lastUseOf(cache)),
-        body: JSON.stringify(cache),
-      })
-    } else if (loaded.record !== undefined) {
-      await this.tokens.delete(this.key)
-    }
+    await this.store(loaded, { generation: undefined }, cache, lastUseOf(cache))
     return acquired
   }
 

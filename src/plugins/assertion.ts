@@ -25,7 +25,7 @@ export class AssertionPlugin extends TokenRecordPlugin {
       await this.#store(write)
       return emptyCache()
     }
-    if (isRemoval(write)) await this.tokens.delete(this.key)
+    if (isRemoval(write) && write.loaded.record !== undefined) await this.tokens.delete(write.loaded.record)
     return write.acquired
   }
 
@@ -44,13 +44,7 @@ export class AssertionPlugin extends TokenRecordPlugin {
     const fresh = { ...tokens, RefreshToken: {} }
     const merged = supersede((isSame ? shown : undefined) ?? emptyCache(), fresh)
     const cache = withoutExpired(merged, Date.now())
-    if (Object.keys(cache.AccessToken).length > 0) {
-      const expiresAt = Math.min(loaded.expiresAt, lastUseOf(cache))
-      const body = JSON.stringify(cache)
-      await this.tokens.write({ key: this.key, generation, generationKey, expiresAt, body })
-    } else if (loaded.record !== undefined) {
-      await this.tokens.delete(this.key)
-    }
+    await this.store(loaded, { generation, generationKey }, cache, lastUseOf(cache))
   }
 }
 

@@ -2,7 +2,7 @@ import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
 import type { Accounts } from '../accounts/accounts.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { type Changes, isBeingEmptied, Turn } from '../msal/memory.ts'
-import { isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
+import { emptyCache, isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { Release } from '../records/locks.ts'
 import { storeSignIn } from './store-sign-in.ts'
@@ -21,6 +21,20 @@ interface BegunWrite<Loaded> {
   readonly loaded: Loaded
   readonly shown: SerializedCache | undefined
   readonly unlock: Release
+}
+
+/** What MSAL may see, and can read. */
+interface Readable {
+  readonly text: string
+  readonly cache: SerializedCache
+}
+
+/** What was loaded ahead of MSAL. */
+export interface Ahead {
+  /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
+  readonly fingerprint: string | undefined
+  /** What MSAL will see. */
+  read(): SerializedCache | undefined
 }
 
 /**
@@ -47,22 +61,46 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** As {@link load}, with the record's lock. */
   protected abstract loadForWrite(): Promise<{ loaded: Loaded; unlock: Release }>
 
+  /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
+  protected abstract fingerprintOf(loaded: Loaded): string | undefined
+
   /** What MSAL may see of it, in MSAL's own serialization. Nothing, where this throws. */
   protected abstract visible(loaded: Loaded): string | undefined
 
   /** Whether what was acquired may stay in MSAL's memory until the next load. */
   protected abstract mayStay(acquired: SerializedCache): boolean
 
+  /** Stores a cache in place of what was loaded, or deletes that where nothing is of use any more. */
+  protected abstract replace(loaded: Loaded, cache: SerializedCache): Promise<void>
+
   /** Stores what belongs in the record. @returns what does not, and may be a sign-in of other accounts */
   protected abstract commit(write: Write<Loaded>): Promise<SerializedCache>
 
   /**
    * Loads ahead of MSAL's next load, which then takes this.
-   * @returns what MSAL will see
    */
-  async loadAhead(): Promise<SerializedCache | undefined> {
-    this.#ahead = await this.load()
-    return this.#readable(this.#ahead)?.cache
+  async loadAhead(): Promise<Ahead> {
+    const loaded = await this.load()
+    this.#ahead = loaded
+    return { fingerprint: this.fingerprintOf(loaded), read: () => this.#readable(loaded)?.cache }
+  }
+
+  /**
+   * Takes refresh tokens that the provider has refused for good out of the record. Two store calls.
+   * @throws {StoreUnavailableError}
+   */
+  async forgetRefreshTokens(refused: SerializedCache): Promise<void> {
+    const secrets = new Set(Object.values(refused.RefreshToken).map(({ secret }) => secret))
+    const { loaded, unlock } = await this.loadForWrite()
+    try {
+      const cache = this.#readable(loaded)?.cache ?? emptyCache()
+      const tokens = Object.entries(cache.RefreshToken)
+      const kept = tokens.filter(([, { secret }]) => !secrets.has(secret))
+      if (kept.length === tokens.length) return
+      await this.replace(loaded, { ...cache, RefreshToken: Object.fromEntries(kept) })
+    } finally {
+      unlock()
+    }
   }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
@@ -73,7 +111,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     this.#loads++
     const turn = await Turn.take(context)
     try {
-      await this.#show(turn, loaded)
+      await turn.show((await this.#visible(turn, loaded))?.text)
     } finally {
       turn.release()
     }
@@ -109,9 +147,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     let turn: Turn | undefined
     try {
       turn = await Turn.take(context)
-      const shown = await this.#show(turn, loaded)
-      turn.beginWrite()
-      this.#writes.set(context, { turn, loaded, shown, unlock })
+      const readable = await this.#visible(turn, loaded)
+      await turn.beginWrite(readable?.text)
+      this.#writes.set(context, { turn, loaded, shown: readable?.cache, unlock })
     } catch (error) {
       turn?.release()
       unlock()
@@ -119,11 +157,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     }
   }
 
-  async #show(turn: Turn, loaded: Loaded): Promise<SerializedCache | undefined> {
+  async #visible(turn: Turn, loaded: Loaded): Promise<Readable | undefined> {
     try {
-      const readable = this.#readable(loaded)
-      await turn.show(readable?.text)
-      return readable?.cache
+      return this.#readable(loaded)
     } catch (error) {
       await turn.show(undefined)
       throw error
@@ -131,7 +167,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   }
 
   /** MSAL deserializes anything into something, so what it is given is looked at before (P8). */
-  #readable(loaded: Loaded): { text: string; cache: SerializedCache } | undefined {
+  #readable(loaded: Loaded): Readable | undefined {
     const text = this.visible(loaded)
     if (text === undefined) return undefined
     const cache = parseCache(text)

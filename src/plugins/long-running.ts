@@ -38,13 +38,15 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     }
     if (shown === undefined || loaded.record === undefined) return acquired
     if (isRemoval(write)) {
-      await this.tokens.delete(this.key)
+      await this.tokens.delete(loaded.record)
       return emptyCache()
     }
     const homeAccountId = accountOf(shown)
     const { own, unnamed, others } = divide(acquired, homeAccountId)
-    const fresh = mergeCaches(own, adoptOwnerless(unnamed, homeAccountId))
-    if (hasCredentials(fresh)) await this.#write(loaded, loaded.record, supersede(shown, fresh))
+    // Without a load before, it cannot be the answer to a refresh (P1).
+    const adopted = write.followsLoad ? adoptOwnerless(unnamed, homeAccountId) : emptyCache()
+    const fresh = mergeCaches(own, adopted)
+    if (hasCredentials(fresh)) await this.#store(loaded, loaded.record, supersede(shown, fresh))
     return others
   }
 
@@ -72,23 +74,16 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     if (this.#pin.isEnded) throw new AccountEvictedError()
     this.#pin.join(generation)
     const base = loaded.record?.generation === generation ? shown : undefined
-    await this.#write(loaded, { generation, generationKey }, supersede(base ?? emptyCache(), tokens))
+    await this.#store(loaded, { generation, generationKey }, supersede(base ?? emptyCache(), tokens))
   }
 
-  async #write(
-    { expiresAt }: TokenSnapshot,
+  async #store(
+    loaded: TokenSnapshot,
     { generation, generationKey }: Pick<StoredRecord, 'generation' | 'generationKey'>,
     tokens: SerializedCache,
   ): Promise<void> {
-    const now = Date.now()
-    const cache = withoutExpired(tokens, now)
-    const end = Math.min(expiresAt, usableUntil(cache))
-    if (end > now) {
-      const body = JSON.stringify(cache)
-      await this.tokens.write({ key: this.key, generation, generationKey, expiresAt: end, body })
-    } else {
-      await this.tokens.delete(this.key)
-    }
+    const cache = withoutExpired(tokens, Date.now())
+    await this.store(loaded, { generation, generationKey }, cache, usableUntil(cache))
   }
 }
 

@@ -32,7 +32,7 @@ export class ReportingPlugin implements ICachePlugin {
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error
       const turn = await Turn.take(context)
-      turn.beginWrite()
+      turn.watch()
       this.#failed.set(context, { turn, error })
     }
     if (this.#concerns === 'all' || holdsAccount(context)) this.#refreshes.add(context)

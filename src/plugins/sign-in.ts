@@ -38,12 +38,20 @@ export class SignInPlugin extends CachePlugin<undefined> {
     return { loaded: undefined, unlock: () => {} }
   }
 
+  protected fingerprintOf(): undefined {
+    return undefined
+  }
+
   protected visible(): undefined {
     return undefined
   }
 
   protected mayStay(): boolean {
     return false
+  }
+
+  protected async replace(): Promise<void> {
+    // It has no record.
   }
 
   protected async commit({ acquired, isIntact }: Write<undefined>): Promise<SerializedCache> {

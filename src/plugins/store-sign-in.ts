@@ -1,4 +1,6 @@
-import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
+import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import { checkHomeAccountId } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
@@ -15,10 +17,10 @@ export interface SignInDetails {
 
 /**
  * Stores what a sign-in acquired for one account, merged onto what the store has of it now, and links the provider's
- * session to it. At most two store calls, and one more to replace an unreadable generation record.
+ * session to it. At most two store calls, and four more where the generation record is unreadable.
  * @returns the generation that the sign-in joined, or undefined where nothing was to be stored
  * @throws {StoreUnavailableError}
- * @throws {ConfigurationError} when the account's partition is of another authority
+ * @throws {ConfigurationError} when the account's partition is of another authority, or nobody could evict the id (P14)
  */
 export async function storeSignIn(
   accounts: Accounts,
@@ -28,7 +30,7 @@ export async function storeSignIn(
 ): Promise<string | undefined> {
   const sessions = providerSessions(acquired, details.sessionState)
   const linkKeys = [...accounts.links.keysOf(sessions).keys()]
-  const { loaded, unlock } = await accounts.loadForWrite(homeAccountId, linkKeys)
+  const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId }, linkKeys)
   try {
     return await commitSignIn(accounts, homeAccountId, loaded, acquired, details)
   } finally {
@@ -40,10 +42,12 @@ export async function storeSignIn(
 export async function commitSignIn(
   accounts: Accounts,
   homeAccountId: string,
-  loaded: AccountSnapshot,
+  found: AccountSnapshot,
   acquired: SerializedCache,
   { sessionState, generation: known }: SignInDetails,
 ): Promise<string | undefined> {
+  checkStorable(homeAccountId)
+  const loaded = await withReadableGeneration(accounts, homeAccountId, found)
   const stored = loaded.partition && parseCache(loaded.partition.cache)
   if (loaded.partition && stored === undefined) reportMalformed(accounts.keyOf(homeAccountId))
   if (stored !== undefined) checkEnvironment(stored, acquired)
@@ -52,10 +56,35 @@ export async function commitSignIn(
   const expiresAt = usableUntil(cache)
   if (expiresAt <= now) return undefined
   const generation = accounts.generationFor(loaded, known)
-  if (loaded.current.kind === 'unreadable') await accounts.fence(homeAccountId, generation)
   const update = { generation, cache: JSON.stringify(cache), expiresAt }
   await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState))
   return generation
+}
+
+/** @throws {ConfigurationError} */
+function checkStorable(homeAccountId: string): void {
+  try {
+    checkHomeAccountId(homeAccountId)
+  } catch (error) {
+    const { message } = error as TypeError
+    throw new ConfigurationError(
+      `the provider's account id cannot be stored, since evictAccount refuses it: ${message}`,
+    )
+  }
+}
+
+/**
+ * A sign-in cannot be valid under a generation record that says nothing. To write over it could undo an eviction that
+ * wrote it meanwhile, so the account is evicted like by anybody else, and the sign-in joins what is there then (P3).
+ */
+async function withReadableGeneration(
+  accounts: Accounts,
+  homeAccountId: string,
+  found: AccountSnapshot,
+): Promise<AccountSnapshot> {
+  if (found.current.kind !== 'unreadable') return found
+  await accounts.evict([homeAccountId])
+  return accounts.load({ homeAccountId }, [...found.links.keys()])
 }
 
 /** Ids are unique within an authority only: "alice" of two OpenID providers is two people. */

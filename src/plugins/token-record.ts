@@ -1,6 +1,9 @@
 import type { Accounts } from '../accounts/accounts.ts'
 import type { TokenRecords, TokenSnapshot } from '../accounts/token-records.ts'
-import { isEmpty } from '../msal/schema.ts'
+import { usableUntil } from '../msal/merge.ts'
+import { isEmpty, type SerializedCache } from '../msal/schema.ts'
+import { checksumOf } from '../records/fingerprint.ts'
+import type { StoredRecord } from '../records/record.ts'
 import { CachePlugin, type Write } from './cache-plugin.ts'
 
 /** Where a plugin keeps what MSAL acquires. */
@@ -33,12 +36,39 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
     return this.tokens.loadForWrite(this.key)
   }
 
+  protected fingerprintOf({ record }: TokenSnapshot): string | undefined {
+    return record && `${record.generation} ${record.expiresAt} ${checksumOf(record.body)}`
+  }
+
   protected visible({ record }: TokenSnapshot): string | undefined {
     return record?.body
   }
 
   protected mayStay(): boolean {
     return false
+  }
+
+  protected async replace(loaded: TokenSnapshot, cache: SerializedCache): Promise<void> {
+    const { generation, generationKey } = loaded.record ?? { generation: undefined }
+    await this.store(loaded, { generation, generationKey }, cache, usableUntil(cache))
+  }
+
+  /**
+   * Stores a cache in the record, or deletes that where nothing is of use any more.
+   * @param end when the cache is of no more use, in epoch milliseconds
+   */
+  protected async store(
+    { record, expiresAt: latest }: TokenSnapshot,
+    owner: Pick<StoredRecord, 'generation' | 'generationKey'>,
+    cache: SerializedCache,
+    end: number,
+  ): Promise<void> {
+    const expiresAt = Math.min(latest, end)
+    if (expiresAt > Date.now()) {
+      await this.tokens.write({ ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) })
+    } else if (record !== undefined) {
+      await this.tokens.delete(record)
+    }
   }
 }
 

@@ -1,14 +1,43 @@
 import { createHash, createHmac } from 'node:crypto'
 
+/** Whether this is the name of a long-running process's record, which holds a refresh token. */
+export function isLongRunning(key: string): boolean {
+  return key.endsWith('_l')
+}
+
+/** Whether this is the name of a record of tokens acquired on behalf of an account. */
+export function isAccountsTokenRecord(key: string): boolean {
+  return key.endsWith('_o') || isLongRunning(key)
+}
+
 /** Whether this is the name of an account's partition. */
 export function isPartitionKey(key: string): boolean {
   return key.endsWith('_p')
 }
 
-/** The store keys of one account. Both lie in one Redis Cluster slot, which the braces decide. */
+/** The store keys of one account. All lie in one Redis Cluster slot, which the braces decide. */
 export interface AccountKeys {
   readonly partition: string
   readonly generation: string
+  /** The list of its token records. */
+  readonly list: string
+}
+
+/** The keys of the account that has this generation record. */
+export function accountKeys(generationKey: string): AccountKeys {
+  const name = generationKey.slice(0, -1)
+  return { partition: `${name}p`, generation: generationKey, list: `${name}i` }
+}
+
+/** What leads to an account. */
+export type LinkKind = 'sid' | 'session_state' | 'sub' | 'directory'
+
+const LINK_SUFFIXES: Record<LinkKind, string> = { sid: 's', session_state: 'u', sub: 'n', directory: 'd' }
+
+/** Whether a link leads from a session that an ID token names, from one that only a browser names, or from no session. */
+export function linkKind(key: string): 'signed' | 'unsigned' | 'other' {
+  if (key.endsWith('_s')) return 'signed'
+  return key.endsWith('_u') ? 'unsigned' : 'other'
 }
 
 export interface KeyNamesOptions {
@@ -30,8 +59,7 @@ export class KeyNames {
   }
 
   account(homeAccountId: string): AccountKeys {
-    const digest = this.#digest('account', homeAccountId)
-    return { partition: `mk1_{${digest}}_p`, generation: `mk1_{${digest}}_g` }
+    return accountKeys(`mk1_{${this.#digest('account', homeAccountId)}}_g`)
   }
 
   /** The record of the application's own tokens for one tenant. */
@@ -48,9 +76,18 @@ export class KeyNames {
     return `mk1_{${this.#digest('long-running process', sessionKey)}}_l`
   }
 
-  /** The link of a session (`sid`) or a subject (`sub`) at an identity provider. */
-  link(kind: 'sid' | 'sub', issuer: string, value: string): string {
-    return `mk1_{${this.#digest(kind, JSON.stringify([issuer, value]))}}_s`
+  /**
+   * The link of a session, a subject, or a directory user at an identity provider.
+   * @param realm the issuer, or a directory user's tenant
+   */
+  link(kind: LinkKind, realm: string, value: string): string {
+    return `mk1_{${this.#digest(kind, JSON.stringify([realm, value]))}}_${LINK_SUFFIXES[kind]}`
+  }
+
+  /** The record that ends one of an account's sessions. It lies where the account's partition does. */
+  endedSession(homeAccountId: string, sid: string): string {
+    const { generation } = this.account(homeAccountId)
+    return `${generation.slice(0, -1)}e_${this.#digest('ended', sid)}`
   }
 
   /** The replay mark of a logout token that was carried out. */

@@ -31,15 +31,9 @@ export class Records {
     return keys.length === 0 ? [] : this.#store.read(keys, timeout)
   }
 
-  /** The record, unless it is expired or none of this key. One store call. */
-  async read(key: string, timeout?: number): Promise<StoredRecord | undefined> {
-    const [value] = await this.#store.read([key], timeout)
-    return recordIn(this.open(value, key))
-  }
-
-  /** As {@link read}, for many. One store call. */
-  async readAll(keys: readonly string[]): Promise<Map<string, StoredRecord>> {
-    return this.openAll(keys, await this.readRaw(keys))
+  /** Those of the records that can be read, by their keys. One store call. */
+  async read(keys: readonly string[], timeout?: number): Promise<Map<string, StoredRecord>> {
+    return this.openAll(keys, await this.readRaw(keys, timeout))
   }
 
   /**
@@ -63,30 +57,33 @@ export class Records {
   }
 
   /** One store call. */
-  write(record: StoredRecord): Promise<void> {
-    return this.writeAll([record])
+  async write(records: readonly StoredRecord[]): Promise<void> {
+    await this.#write(
+      records.map((record) => [record, this.#sealing.seal(encodeRecord(record), record.key), STORE_GRACE]),
+    )
+  }
+
+  /** Records that are neither sealed nor kept longer than their own expiry. One store call. */
+  async writePlain(records: readonly StoredRecord[]): Promise<void> {
+    await this.#write(records.map((record) => [record, encodeRecord(record), 0]))
   }
 
   /** One store call. */
-  writeAll(records: readonly StoredRecord[]): Promise<void> {
-    const entries = records.map((record) => ({
-      key: record.key,
-      value: this.#sealing.seal(encodeRecord(record), record.key),
-      ttl: record.expiresAt - Date.now() + STORE_GRACE,
+  delete(keys: readonly string[]): Promise<void> {
+    return this.#store.delete(keys)
+  }
+
+  async #write(records: readonly [StoredRecord, text: string, grace: number][]): Promise<void> {
+    const now = Date.now()
+    const entries = records.map(([{ key, expiresAt }, value, grace]) => ({
+      key,
+      value,
+      ttl: expiresAt - now + grace,
     }))
     const [entry, ...more] = entries
-    if (entry !== undefined && more.length === 0) return this.#store.write(entry.key, entry.value, entry.ttl)
-    return this.#store.writeAll(entries)
-  }
-
-  /** A record that is neither sealed nor kept longer than its own expiry. One store call. */
-  writePlain(record: StoredRecord): Promise<void> {
-    return this.#store.write(record.key, encodeRecord(record), record.expiresAt - Date.now())
-  }
-
-  /** One store call. True when the store says that there was something to delete. */
-  delete(key: string): Promise<boolean> {
-    return this.#store.delete(key)
+    if (entry === undefined) return
+    if (more.length > 0) await this.#store.writeAll(entries)
+    else await this.#store.write(entry.key, entry.value, entry.ttl)
   }
 
   /** What cannot be read counts as absent, is reported, and is left where it is (P8). */

@@ -34,9 +34,7 @@ export type UnreadableReason =
   /** Sealed in a format that a later release brought. */
   | 'newer-version'
 
-export type Opened =
-  /** `stale`: a write would seal it otherwise, under the first key. */
-  { readonly plaintext: string; readonly stale: boolean } | { readonly unreadable: UnreadableReason }
+export type Opened = { readonly plaintext: string } | { readonly unreadable: UnreadableReason }
 
 const VERSION = 'v1'
 const ANY_VERSION = /^v[1-9]\d*\./
@@ -79,7 +77,7 @@ export class Sealing {
     if (typeof stored !== 'string') return { unreadable: 'malformed' }
     if (stored.startsWith('{')) {
       if (!this.#plaintextOpens) return { unreadable: 'plaintext' }
-      return { plaintext: stored, stale: this.#first !== undefined }
+      return { plaintext: stored }
     }
     const [version, id, encoded, ...rest] = stored.split('.', 4)
     if (version !== VERSION) return { unreadable: ANY_VERSION.test(stored) ? 'newer-version' : 'malformed' }
@@ -89,8 +87,7 @@ export class Sealing {
     const key = this.#keys.get(id)
     if (key === undefined) return { unreadable: 'unknown-key' }
     try {
-      const plaintext = decrypt(sealed, key.subkey(recordKey), associatedData(id, recordKey))
-      return { plaintext, stale: id !== this.#first?.id }
+      return { plaintext: decrypt(sealed, key.subkey(recordKey), associatedData(id, recordKey)) }
     } catch {
       return { unreadable: 'tampered' }
     }

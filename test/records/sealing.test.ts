@@ -111,11 +111,11 @@ describe('a sealed record', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.string(), (text, recordKey) => {
         const opened = sealing.open(sealing.seal(text, recordKey), recordKey)
-        expect(opened).toEqual({ plaintext: text, stale: false })
+        expect(opened).toEqual({ plaintext: text })
       }),
     )
     const sealed = sealing.seal(partition.text, partition.recordKey)
-    expect(sealing.open(sealed, partition.recordKey)).toEqual({ plaintext: partition.text, stale: false })
+    expect(sealing.open(sealed, partition.recordKey)).toEqual({ plaintext: partition.text })
   })
 
   test('shows its version and key id, and is another text each time', () => {
@@ -258,7 +258,7 @@ describe('what does not open says why', () => {
 })
 
 describe('keys', () => {
-  const stale = (of: boolean): Opened => ({ plaintext: RECORD, stale: of })
+  const opened: Opened = { plaintext: RECORD }
 
   test('are rotated without a record that nobody can open', () => {
     const steps = [[K1], [K1, K2], [K2, K1], [K2]].map((keys) => sealingOf(keys))
@@ -269,11 +269,11 @@ describe('keys', () => {
       expect(after.open(before.seal(RECORD, KEY), KEY)).toHaveProperty('plaintext', RECORD)
     }
     const [old, added, first, dropped] = steps.map((sealing) => sealing.seal(RECORD, KEY))
-    expect(steps[1]?.open(old, KEY)).toEqual(stale(false))
-    expect(steps[2]?.open(added, KEY)).toEqual(stale(true))
-    expect(steps[2]?.open(first, KEY)).toEqual(stale(false))
-    expect(steps[3]?.open(first, KEY)).toEqual(stale(false))
-    expect(steps[3]?.open(dropped, KEY)).toEqual(stale(false))
+    expect(steps[1]?.open(old, KEY)).toEqual(opened)
+    expect(steps[2]?.open(added, KEY)).toEqual(opened)
+    expect(steps[2]?.open(first, KEY)).toEqual(opened)
+    expect(steps[3]?.open(first, KEY)).toEqual(opened)
+    expect(steps[3]?.open(dropped, KEY)).toEqual(opened)
     expect(steps[3]?.open(old, KEY)).toEqual({ unreadable: 'unknown-key' })
   })
 
@@ -282,11 +282,11 @@ describe('keys', () => {
     const rollingOut = sealingOf([K1], true)
     const on = sealingOf([K1])
     expect(off.seal(RECORD, KEY)).toBe(RECORD)
-    expect(off.open(RECORD, KEY)).toEqual(stale(false))
-    expect(rollingOut.open(RECORD, KEY)).toEqual(stale(true))
+    expect(off.open(RECORD, KEY)).toEqual(opened)
+    expect(rollingOut.open(RECORD, KEY)).toEqual(opened)
     expect(on.open(RECORD, KEY)).toEqual({ unreadable: 'plaintext' })
     const sealed = rollingOut.seal(RECORD, KEY)
-    expect(on.open(sealed, KEY)).toEqual(stale(false))
+    expect(on.open(sealed, KEY)).toEqual(opened)
     expect(off.open(sealed, KEY)).toEqual({ unreadable: 'unknown-key' })
   })
 
@@ -338,7 +338,7 @@ describe('the format', () => {
     expect(Buffer.from(derived).toString('base64url')).toBe(subkey)
     expect(sealed.startsWith(`v1.${keyId}.${iv}`)).toBe(true)
     const opened = sealingOf([{ id: keyId, key }]).open(sealed, recordKey)
-    expect(opened).toEqual({ plaintext, stale: false })
+    expect(opened).toEqual({ plaintext })
   })
 
   test('is kept by what is sealed now', () => {

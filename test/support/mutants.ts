@@ -27,11 +27,15 @@ export const MUTANTS = {
     'if (this.#generation === undefined) this.#generation = found',
     'if (found !== undefined) this.#generation = found',
   ],
-  'pin never ends': ['accounts/generation-pin.ts', 'this.#isEnded = true', ''],
+  'pin never ends': [
+    'accounts/generation-pin.ts',
+    'found !== this.#generation)) {\n      this.#isEnded = true',
+    'found !== this.#generation)) {',
+  ],
   'deleted without a fence': [
-    'accounts/accounts.ts',
-    'try {\n      await this.fence(homeAccountId, newGeneration())',
-    'try {',
+    'accounts/evictions.ts',
+    'await this.#records.writePlain(fences).catch((error: unknown) => fail(error, false))',
+    '',
   ],
   'sign-in does not adopt the generation': [
     'accounts/accounts.ts',
@@ -39,10 +43,9 @@ export const MUTANTS = {
     "if (current.kind === 'known') return newGeneration()",
   ],
   'eviction leaves a rejection unhandled': [
-    'accounts/accounts.ts',
-    'return { homeAccountId, evictedAt: new Date(), existed }',
-    "void Promise.reject(new Error('nobody handles this'))\n" +
-      'return { homeAccountId, evictedAt: new Date(), existed }',
+    'accounts/evictions.ts',
+    'await this.#records.delete(dead)',
+    "await this.#records.delete(dead)\nvoid Promise.reject(new Error('nobody handles this'))",
   ],
   'token record of any generation': [
     'accounts/token-records.ts',
@@ -82,12 +85,12 @@ export const MUTANTS = {
     'if (!this.mayStay(changes.acquired)) await turn.forgetAcquired()',
     '',
   ],
-  'not split by owner': ['plugins/account.ts', 'divide(all, this.#homeAccountId).own', 'all'],
+  'not split by owner': ['plugins/account.ts', 'divide(all, homeAccountId).own', 'all'],
   'lock off': ['records/records.ts', 'await this.#locks.acquire(key, half)', '() => {}'],
   'silent calls shared by all': [
-    'clients.ts',
-    'const key = requestKey({ ...request, ...subject, account: of })',
-    'const key = requestKey(request)',
+    'clients/answering.ts',
+    'requestKey({ flow, owner, request })',
+    'requestKey({ flow })',
   ],
   'shared calls never forgotten': [
     'clients/shared-calls.ts',
@@ -96,6 +99,33 @@ export const MUTANTS = {
   ],
   'app token of any tenant': ['plugins/app.ts', 'this.#check(own)', ''],
   'cache key components ignored': ['msal/merge.ts', "  'additionalCacheKeyComponents',\n", ''],
+
+  // ConfidentialClients
+  'state not compared': [
+    'clients/authorization-response.ts',
+    "if (parameter(response, 'state') !== expectedState)",
+    'if (false)',
+  ],
+  'pending sign-in without verifier': [
+    'clients/pending-sign-in.ts',
+    'return { state, nonce, codeVerifier, scopes,',
+    'return { state, nonce, scopes,',
+  ],
+  'pending sign-in without nonce': [
+    'clients/pending-sign-in.ts',
+    'return { state, nonce, codeVerifier, scopes,',
+    'return { state, codeVerifier, scopes,',
+  ],
+  'sign-out ends every sign-in': [
+    'clients/sign-out.ts',
+    'const isCurrent = account !== undefined || generation === undefined',
+    'const isCurrent = true',
+  ],
+  'credential drops claims': [
+    'clients/token-credential.ts',
+    '...(claims === undefined ? {} : { claims }),',
+    '',
+  ],
 
   // Records
   'failed read taken for a miss': ['store/keyv-store.ts', 'if (call.failed && missing)', 'if (!call)'],
@@ -145,8 +175,8 @@ export const MUTANTS = {
   // Logout callbacks
   'callback of any generation': [
     'logout-handler.ts',
-    'if (await accounts.isCurrent(homeAccountId, generation))',
-    'if (generation)',
+    'links.length === 0 ? [] : await accounts.current(links)',
+    'links',
   ],
   'callback of any issuer': [
     'logout-handler.ts',
@@ -164,8 +194,8 @@ export const MUTANTS = {
   'traces show results': ['diagnostics.ts', 'return describe(result)', 'return (describe, result)'],
   'clients show their configuration': [
     'clients.ts',
-    'this.#metadata = new AuthorityMetadata(',
-    'Object.assign(this, { configuration }); this.#metadata = new AuthorityMetadata(',
+    'this.#clients = new ClientFactory(',
+    'Object.assign(this, { configuration }); this.#clients = new ClientFactory(',
   ],
 } as const satisfies Record<string, Change | readonly Change[]>
 

@@ -5,12 +5,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccountInfo, AuthorizationCodeRequest, Configuration } from '@azure/msal-node'
 import type { Keyv } from 'keyv'
-import type { ConfidentialClients, HostSession, KeyvCachePlugin, LogoutHandler } from '../../src/index.ts'
+import type {
+  ConfidentialClients,
+  HostSession,
+  KeyvCachePlugin,
+  LogoutHandler,
+  PendingSignIn,
+} from '../../src/index.ts'
 
 /** As express-session keeps it; a handler that needs it has checked that the user is signed in. */
 interface AppSession {
   account: HostSession
-  pending: { state: string; nonce: string; codeVerifier: string }
+  pending?: PendingSignIn
   destroy(done: (error?: unknown) => void): void
 }
 
