@@ -1,5 +1,5 @@
 import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
-import type { Accounts } from '../accounts/accounts.ts'
+import type { Accounts, BegunSession } from '../accounts/accounts.ts'
 import { checkHomeAccountId } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
@@ -18,7 +18,7 @@ export interface SignInDetails {
 /**
  * Stores what a sign-in acquired for one account, merged onto what the store has of it now, and links the provider's
  * session to it. At most two store calls, and four more where the generation record is unreadable.
- * @returns the generation that the sign-in joined, or undefined where nothing was to be stored
+ * @returns what a host session of it begins with, or undefined where nothing was to be stored
  * @throws {StoreUnavailableError}
  * @throws {ConfigurationError} when the account's partition is of another authority, or nobody could evict the id (P14)
  */
@@ -27,10 +27,13 @@ export async function storeSignIn(
   homeAccountId: string,
   acquired: SerializedCache,
   details: SignInDetails = {},
-): Promise<string | undefined> {
+): Promise<BegunSession | undefined> {
   const sessions = providerSessions(acquired, details.sessionState)
   const linkKeys = [...accounts.links.keysOf(sessions).keys()]
-  const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId }, linkKeys)
+  const sid = sessions
+    .map((session) => session.sid ?? session.sessionState)
+    .find((each) => each !== undefined)
+  const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId, sid }, linkKeys)
   try {
     return await commitSignIn(accounts, homeAccountId, loaded, acquired, details)
   } finally {
@@ -45,7 +48,7 @@ export async function commitSignIn(
   found: AccountSnapshot,
   acquired: SerializedCache,
   { sessionState, generation: known }: SignInDetails,
-): Promise<string | undefined> {
+): Promise<BegunSession | undefined> {
   checkStorable(homeAccountId)
   const loaded = await withReadableGeneration(accounts, homeAccountId, found)
   const stored = loaded.partition && parseCache(loaded.partition.cache)
@@ -57,8 +60,9 @@ export async function commitSignIn(
   if (expiresAt <= now) return undefined
   const generation = accounts.generationFor(loaded, known)
   const update = { generation, cache: JSON.stringify(cache), expiresAt }
-  await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState))
-  return generation
+  const { id, records } = accounts.sessions.begin(loaded)
+  await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState), records)
+  return { generation, id }
 }
 
 /** @throws {ConfigurationError} */
