@@ -1,6 +1,7 @@
 import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import { ConfigurationError, LogoutCallbackError } from '../errors.ts'
 import { type BackChannelCallback, type LogoutTokenExpectations, parseBackChannel } from './back-channel.ts'
+import { BadRequestError } from './body.ts'
 import { type ForeignCallback, type FrontChannelCallback, parseFrontChannel } from './front-channel.ts'
 import { checkIssuer, keysOf } from './issuer.ts'
 import { type LogoutRequest, receive } from './request.ts'
@@ -53,8 +54,12 @@ export async function parseCallback(
   expected: LogoutTokenExpectations,
 ): Promise<LogoutCallback> {
   const { method, readQuery, readForm } = receive(request)
-  if (method === 'GET') return parseFrontChannel(readQuery(), expected.issuer)
-  if (method === 'POST') return parseBackChannel(await readForm(), expected)
+  try {
+    if (method === 'GET') return parseFrontChannel(readQuery(), expected.issuer)
+    if (method === 'POST') return await parseBackChannel(await readForm(), expected)
+  } catch (error) {
+    throw error instanceof BadRequestError ? new LogoutCallbackError(error.message) : error
+  }
   throw new LogoutCallbackError('a logout callback is a GET or a POST', { status: 405 })
 }
 
