@@ -3,7 +3,8 @@ import { ConfigurationError, LogoutCallbackError } from '../errors.ts'
 import { type BackChannelCallback, type LogoutTokenExpectations, parseBackChannel } from './back-channel.ts'
 import { BadRequestError } from './body.ts'
 import { type ForeignCallback, type FrontChannelCallback, parseFrontChannel } from './front-channel.ts'
-import { checkIssuer, keysOf } from './issuer.ts'
+import { checkIssuer } from './issuer.ts'
+import { keysOf } from './keys.ts'
 import { type LogoutRequest, receive } from './request.ts'
 
 /** Whose logout callbacks are taken, and how they are verified. */
