@@ -66,12 +66,15 @@ export interface GraphNotifications {
 /** What arrived at the URL for Microsoft Graph's change notifications. */
 export type GraphNotification = GraphValidation | GraphNotifications
 
-/** The longest body, in bytes: a notification about a user has about 600. */
-export const LONGEST_COLLECTION = 1024 * 1024
+/**
+ * The longest body, in bytes: a notification about a user has about 600, and Microsoft's samples take 100 kB. To parse
+ * what is not JSON of Graph's costs far more than to parse what is, and anybody can send it.
+ */
+export const LONGEST_COLLECTION = 256 * 1024
 /** The longest validation token, in characters: Graph's have about 120. */
 const LONGEST_TOKEN = 4096
 /** The most notifications in one body. */
-export const MOST_NOTIFICATIONS = 2000
+export const MOST_NOTIFICATIONS = 1000
 
 const CHANGE_TYPES = ['created', 'updated', 'deleted'] as const
 const LIFECYCLE_EVENTS = ['reauthorizationRequired', 'subscriptionRemoved', 'missed'] as const
@@ -90,8 +93,8 @@ const USER_TYPE = '#microsoft.graph.user'
  * An entry is believed only if it carries `clientState`. Others are dropped and counted rather than refused, since one
  * body may hold notifications of several subscriptions. Only ids are read: encrypted content and `validationTokens`,
  * which come with `includeResourceData`, are ignored. Notifications may arrive twice, late, and in any order.
- * @throws {GraphNotificationError} with the status to answer, when the request is neither, is longer than 1 MiB, or
- * holds more than 2,000 notifications
+ * @throws {GraphNotificationError} with the status to answer, when the request is neither, is longer than 256 KiB, or
+ * holds more than 1,000 notifications
  * @throws {ConfigurationError} naming the option, or when the request's body was read before
  *
  * @example

@@ -379,7 +379,7 @@ describe('refused: 400', () => {
     ['a value that is no list', sent('{"value":{"length":1}}')],
     ['a value of the prototype', sent('{"__proto__":{"value":[]}}')],
     ['a form', { method: 'POST', url: '/', body: new URLSearchParams({ value: '[]' }) }],
-    ['brackets without end', sent('['.repeat(500_000))],
+    ['brackets without end', sent('['.repeat(200_000))],
     ['another content type', sent('{"value":[]}', { 'content-type': 'text/plain' })],
     ['two content types', sent('{"value":[]}', { 'content-type': 'text/plain, application/json' })],
     ['no content type', { method: 'POST', url: '/', headers: {}, body: { value: [] } }],
@@ -398,15 +398,15 @@ describe('refused: 400', () => {
     ['sent', sent],
     ['as text', (body) => ({ method: 'POST', url: '/', body })],
     ['as bytes', (body) => ({ method: 'POST', url: '/', body: Buffer.from(body) })],
-  ])('more than 1 MiB, %s', async (_, request) => {
+  ])('more than 256 KiB, %s', async (_, request) => {
     expect((await read(request(ofSize(LONGEST_COLLECTION)))).users).toHaveLength(1)
     const longer = () => request(ofSize(LONGEST_COLLECTION + 1))
     expect((await refusal(parse(longer()))).status).toBe(400)
-    const broken = await brokenParse('LONGEST_COLLECTION = 1024 * 1024', 'LONGEST_COLLECTION = 1e9')
+    const broken = await brokenParse('LONGEST_COLLECTION = 256 * 1024', 'LONGEST_COLLECTION = 1e9')
     expect((await read(longer(), broken)).users).toHaveLength(1)
   })
 
-  test('more than 2,000 notifications', async () => {
+  test('more than 1,000 notifications', async () => {
     const many = (count: number) => post(...Array.from({ length: count }, () => about()))
     expect((await read(many(MOST_NOTIFICATIONS))).users).toHaveLength(1)
     expect((await refusal(parse(many(MOST_NOTIFICATIONS + 1)))).status).toBe(400)
