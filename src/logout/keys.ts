@@ -20,7 +20,7 @@ const discoveredKeys = new Map<string, JWTVerifyGetKey>()
 /**
  * Finds the key of a token. Remote keys are fetched when the first token needs them and cached for ten minutes. An
  * unknown key id fetches them again, at most every 30 seconds; after a failure, nothing is fetched for five seconds.
- * @throws {ConfigurationError} when `jwks` is nothing to find keys in
+ * @throws {ConfigurationError} when `jwks` cannot hold keys
  */
 export function keysOf(
   issuer: string,

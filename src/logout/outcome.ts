@@ -19,7 +19,7 @@ export interface LogoutOutcome {
   body?: string
   /**
    * `unknown-session`: nobody here. `stale-session`: signed out already, or signed in again since. `failed`: see
-   * `error`; some accounts may have been evicted all the same.
+   * `error`; `evicted` still names the accounts that were evicted before it.
    */
   result: 'evicted' | 'unknown-session' | 'stale-session' | 'failed'
   /** The accounts whose tokens are gone, so that the host can end their own sessions. */
@@ -40,8 +40,8 @@ export function succeeded(
 }
 
 /**
- * A bad request is the provider's fault on either channel. When the store failed, the back channel knows no other
- * status than 400 (§2.8); the front channel says 503.
+ * A bad request is the provider's fault on either channel. When the store failed, the front channel answers 503; the
+ * back channel knows no other status than 400 (§2.8).
  */
 export function failed(
   error: MsalKeyvError,
