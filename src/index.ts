@@ -19,6 +19,7 @@ export {
   AuthorizationResponseError,
   ConfigurationError,
   EvictionError,
+  GraphNotificationError,
   LogoutCallbackError,
   MsalKeyvError,
   type MsalKeyvErrorCode,
@@ -27,6 +28,16 @@ export {
 } from './errors.ts'
 export type { BackChannelCallback } from './logout/back-channel.ts'
 export type { ForeignCallback, FrontChannelCallback } from './logout/front-channel.ts'
+export {
+  type GraphLifecycleEvent,
+  type GraphNotification,
+  type GraphNotificationOptions,
+  type GraphNotifications,
+  type GraphResponse,
+  type GraphUserChange,
+  type GraphValidation,
+  parseGraphNotification,
+} from './logout/graph-notification.ts'
 export type { EvictedSession, LogoutOutcome, LogoutResult } from './logout/outcome.ts'
 export { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from './logout/parse.ts'
 export { parsePostLogout } from './logout/post-logout.ts'

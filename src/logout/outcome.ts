@@ -53,8 +53,8 @@ export function succeeded(
 }
 
 /**
- * A bad request is the provider's fault on either channel. When the store failed, the back channel knows no other
- * status than 400 (§2.8); the front channel says 503.
+ * A bad request is the provider's fault on either channel. When the store failed, the front channel answers 503; the
+ * back channel knows no other status than 400 (§2.8).
  */
 export function failed(
   error: MsalKeyvError,
