@@ -93,7 +93,7 @@ describe('isolation (P1)', () => {
   })
 
   test('without a look at the realm it is stored', async () => {
-    const broken = await mutant('msal/app-plugin.ts', 'this.#check(own)', '')
+    const broken = await mutant('app token of any tenant')
     const { map, client } = host(undefined, broken.KeyvCachePlugin)
     await client().acquireTokenByClientCredential({ scopes, authority })
     expect(map.size).toBe(1)
@@ -182,7 +182,7 @@ describe("MSAL's other cache key components", () => {
   })
 
   test("with MSAL's own rule, a token with such components replaces the plain one", async () => {
-    const broken = await mutant('msal/merge.ts', "  'additionalCacheKeyComponents',\n", '')
+    const broken = await mutant('cache key components ignored')
     const { ask } = host(undefined, broken.KeyvCachePlugin)
     await ask()
     await ask({ fmiPath: 'a/b' })

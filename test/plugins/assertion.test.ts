@@ -255,29 +255,17 @@ describe('eviction (P3)', () => {
     }
 
     test('with the generation unchecked, an evicted record is shown', async () => {
-      const broken = await mutant(
-        'partitions/token-records.ts',
-        'record.generation !== undefined && isValid(record.generation, current)',
-        'current !== undefined',
-      )
+      const broken = await mutant('token record of any generation')
       expect((await afterEviction(broken.KeyvCachePlugin, true))?.fromCache).toBe(true)
     })
 
     test('with iat unchecked at the commit, an old assertion is granted again', async () => {
-      const broken = await mutant(
-        'partitions/repository.ts',
-        'else if (!isIssuedBefore(assertion, current.evictedAt)) return current.id',
-        'else return current.id',
-      )
+      const broken = await mutant('assertion of any age stored')
       expect((await afterEviction(broken.KeyvCachePlugin, false))?.accessToken).toBeTruthy()
     })
 
     test('with iat unchecked at the load, the provider is asked in vain', async () => {
-      const broken = await mutant(
-        'msal/assertion-plugin.ts',
-        'checkNotEvicted(this.#assertion, snapshot)',
-        '',
-      )
+      const broken = await mutant('assertion of any age loads')
       await expect(afterEviction(broken.KeyvCachePlugin, true)).rejects.toMatchObject(evicted)
     })
 
@@ -297,7 +285,7 @@ describe('eviction (P3)', () => {
         return records(map).flatMap(({ cache }) => Object.values(cache.AccessToken ?? {}))
       }
       expect(await play(KeyvCachePlugin)).toHaveLength(1)
-      const broken = await mutant('msal/assertion-plugin.ts', '(isSame ? baseline : undefined)', 'baseline')
+      const broken = await mutant('dead record taken for a base')
       expect(await play(broken.KeyvCachePlugin)).toHaveLength(2)
     })
   })

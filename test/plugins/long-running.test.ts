@@ -171,23 +171,19 @@ describe('eviction (P3)', () => {
   })
 
   test('with such an answer taken for a sign-in, the evicted user is signed in again', async () => {
-    const broken = await mutant('msal/token-record-plugin.ts', '&& Object.keys(cache.Account).length > 0', '')
+    const broken = await mutant('refresh taken for a sign-in')
     const { plugin, user } = await refreshOver(false, broken.KeyvCachePlugin, ['id_token'])
     expect(await plugin.isSignedIn(user)).toBe(true)
   })
 
   test('without its pin, the old chain gets into the new process', async () => {
-    const broken = await mutant('msal/long-running-plugin.ts', 'this.#evicted = true', '')
+    const broken = await mutant('pin never ends')
     const { chain, chains } = await refreshOver(true, broken.KeyvCachePlugin)
     expect(chains).toContain(chain)
   })
 
   test('with the generation unchecked, it goes on', async () => {
-    const broken = await mutant(
-      'partitions/token-records.ts',
-      'record.generation !== undefined && isValid(record.generation, current)',
-      'current !== undefined',
-    )
+    const broken = await mutant('token record of any generation')
     expect((await refreshOver(false, broken.KeyvCachePlugin)).token?.fromCache).toBe(true)
   })
 })

@@ -281,17 +281,9 @@ describe('on a clock of its own', () => {
       await signIn()
       return lifetimes('_p')
     }
-    const unbounded = await mutant(
-      'sessions/linked-partitions.ts',
-      'Math.min(snapshot.expiresAt, end)',
-      'snapshot.expiresAt',
-    )
+    const unbounded = await mutant('record outlives its tokens')
     expect(await lifetimeBy(unbounded)).toEqual([FORTNIGHT])
-    const idTokenOnly = await mutant(
-      'msal/merge.ts',
-      'Math.max(lastUseOf(cache), ...idTokens)',
-      'Math.max(...idTokens)',
-    )
+    const idTokenOnly = await mutant('access tokens do not count')
     expect(await lifetimeBy(idTokenOnly)).toEqual([HOUR])
   })
 })

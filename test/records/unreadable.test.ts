@@ -2,8 +2,8 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import Keyv from 'keyv'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { generateEncryptionKey, KeyvCachePlugin } from '../../src/index.ts'
-import { encodeRecord, type StoredRecord } from '../../src/records/record.ts'
 import { resolveEncryptionKeys } from '../../src/records/encryption-keys.ts'
+import { encodeRecord, type StoredRecord } from '../../src/records/record.ts'
 import { Sealing } from '../../src/records/sealing.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, TENANT_ID } from '../support/entra.ts'
 import { type Kind, kindOf, runEveryFlow } from '../support/every-flow.ts'
@@ -171,11 +171,7 @@ describe('an unreadable partition', () => {
   )
 
   test('without the report of what MSAL cannot read, nobody learns of it', async () => {
-    const broken = await mutant(
-      'msal/account-plugin.ts',
-      'if (!shown) reportMalformed',
-      'if (!memory) reportMalformed',
-    )
+    const broken = await mutant('malformed body not reported')
     const { partition: key, signIn, silent, damage } = host(broken.KeyvCachePlugin)
     await signIn()
     await damage(key, ['malformed', '', ({ resealed }) => resealed({ body: '{"Account":{' })])
@@ -239,11 +235,7 @@ describe('an unreadable generation record', () => {
   )
 
   test('taken for none, it brings an evicted sign-in back', async () => {
-    const broken = await mutant(
-      'partitions/generation.ts',
-      "if ('unreadable' in record) return { kind: 'unreadable', reason: record.unreadable }",
-      "if ('unreadable' in record) return { kind: 'none' }",
-    )
+    const broken = await mutant('unreadable generation taken for none')
     const replay = async (Plugin: typeof KeyvCachePlugin) => {
       const { store, user, plugin, signIn, silent, read, partition, generation } = host(Plugin)
       await signIn()

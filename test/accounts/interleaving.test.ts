@@ -3,11 +3,15 @@ import Keyv from 'keyv'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
-import { type Choose, everyOrder, Schedule } from '../support/explorer.ts'
+import { type Choose, type Commute, everyOrder, Schedule } from '../support/explorer.ts'
+import { LONG, length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
+import { drawSeed } from '../support/seed.ts'
 
 type Plugin = typeof KeyvCachePlugin
 type Actor = 'refresh-1' | 'refresh-2' | 'evict-1' | 'evict-2' | 'sign-in' | 'read-1' | 'read-2' | 'time'
+
+const RANDOM_ORDERS = length({ short: 150, long: 5_000 })
 
 /** Past the end of life of every generation record: 90 days and an hour. */
 const END_OF_LIFE = (90 * 24 + 1) * 60 * 60 * 1000 + 1
@@ -27,6 +31,8 @@ class World {
   readonly #schedule: Schedule
   readonly #oldChain = 1
   readonly #crashed = new Set<Actor>()
+  /** Belongs to no generation, since nobody reads through it. */
+  readonly #watcher: KeyvCachePlugin
   #evictionsBegun = 0
   #evictionsResolved = 0
 
@@ -34,6 +40,7 @@ class World {
     this.#Plugin = Plugin
     this.#schedule = schedule
     this.#user = this.#entra.user()
+    this.#watcher = this.#plugin()
   }
 
   async play(actors: readonly Actor[]): Promise<void> {
@@ -45,7 +52,8 @@ class World {
       done.catch(() => {})
       running.push({ actor, done })
     }
-    await this.#schedule.run(() => this.#checkStore())
+    const isOver = await this.#schedule.run(() => this.#checkStore())
+    if (!isOver) return
     for (const { actor, done } of running) if (!this.#crashed.has(actor)) await done
     await this.#checkStore()
   }
@@ -117,9 +125,10 @@ class World {
 
   /** P3, in the state as it is: no load that begins now yields the evicted sign-in. */
   async #checkStore(): Promise<void> {
-    if (!this.#isEvicted) return
-    const seen = await this.#chainsSeenBy(this.#plugin())
-    if (seen.has(this.#oldChain)) this.#violation('P3: the evicted chain can be loaded')
+    if (!this.#isEvicted || !(await this.#watcher.isSignedIn(this.#user))) return
+    const stored = this.#entra.tokensIn([...this.#map.values()].join())
+    if (stored.some(({ chain }) => chain === this.#oldChain))
+      this.#violation('P3: the evicted chain can be loaded')
   }
 
   /** P5: what signs in after an eviction has resolved can be loaded as soon as it has. */
@@ -174,6 +183,23 @@ async function play(Plugin: Plugin, actors: readonly Actor[], choose: Choose): P
   await new World(Plugin, new Schedule(choose)).play(actors)
 }
 
+/**
+ * Reads change nothing that another actor or a check sees, and a read of one record does not see what happens to
+ * another one. An answer of the provider is nobody else's. All depends on the time.
+ */
+const commute: Commute = (one, other) => {
+  const [first, second] = [one, other].map(({ label }) => label)
+  if (first === 'passes' || second === 'passes') return false
+  if (first === 'response' || second === 'response') return true
+  const reads = [one, other].filter(({ label }) => label.startsWith('reads'))
+  return reads.length === 2 || (reads.length === 1 && first?.at(-1) !== second?.at(-1))
+}
+
+/** In a long run, orders that differ only in steps that commute are all taken. */
+function everyOrderOf(Plugin: Plugin, actors: readonly Actor[]): Promise<number> {
+  return everyOrder((choose) => play(Plugin, actors, choose), LONG ? undefined : commute)
+}
+
 const TOGETHER: Actor[][] = [
   ['refresh-1', 'evict-1', 'read-1'],
   ['refresh-1', 'evict-1', 'sign-in'],
@@ -190,14 +216,14 @@ async function playAtRandom(Plugin: Plugin, runs: number): Promise<void> {
   const choices = fc.array(fc.nat({ max: 1 << 16 }), { minLength: 40, maxLength: 40 })
   const property = fc.asyncProperty(choices, crash, async (drawn, crashing) => {
     let steps = 0
-    const schedule = new Schedule((alternatives) => (drawn[steps++] ?? 0) % alternatives)
+    const schedule = new Schedule((alternatives) => (drawn[steps++] ?? 0) % alternatives.length)
     const world = new World(Plugin, schedule)
     schedule.beforeStep = () => {
       if (crashing !== null && schedule.trace.length === crashing.step) world.crash(crashing.actor)
     }
     await world.play(EVERYBODY)
   })
-  await fc.assert(property, { numRuns: runs })
+  await fc.assert(property, { numRuns: runs, seed: drawSeed() })
 }
 
 beforeEach(() => {
@@ -209,44 +235,30 @@ afterEach(() => {
 
 describe('P3 and P5 in every order there is', () => {
   test.each(TOGETHER.map((actors) => [actors.join(', '), actors] as const))('%s', async (_, actors) => {
-    const orders = await everyOrder((choose) => play(KeyvCachePlugin, actors, choose))
+    const orders = await everyOrderOf(KeyvCachePlugin, actors)
     expect(orders).toBeGreaterThan(10)
   })
 })
 
-test('P3 and P5 in 1,500 random orders of everybody, with crashes', async () => {
-  await playAtRandom(KeyvCachePlugin, 1500)
+test(`P3 and P5 in ${RANDOM_ORDERS} random orders of everybody, with crashes`, async () => {
+  await playAtRandom(KeyvCachePlugin, RANDOM_ORDERS)
 })
 
 describe('broken on purpose, the violation is found', () => {
   test('generation ignored', async () => {
-    const broken = await mutant(
-      'partitions/generation.ts',
-      "current.kind === 'none' || (current.kind === 'known' && current.id === generation)",
-      'current !== undefined || generation',
-    )
-    await expect(
-      everyOrder((choose) => play(broken.KeyvCachePlugin, ['refresh-1', 'evict-1'], choose)),
-    ).rejects.toThrow(Violation)
+    const broken = await mutant('generation ignored')
+    await expect(everyOrderOf(broken.KeyvCachePlugin, ['refresh-1', 'evict-1'])).rejects.toThrow(Violation)
   })
 
   test('pin taken from the last load instead of the first', async () => {
-    const broken = await mutant(
-      'msal/account-plugin.ts',
-      'if (this.#generation === undefined) this.#generation = partition?.generation',
-      'if (partition !== undefined) this.#generation = partition.generation',
+    const broken = await mutant('pin follows the store')
+    await expect(everyOrderOf(broken.KeyvCachePlugin, ['refresh-1', 'evict-1', 'sign-in'])).rejects.toThrow(
+      Violation,
     )
-    await expect(
-      everyOrder((choose) => play(broken.KeyvCachePlugin, ['refresh-1', 'evict-1', 'sign-in'], choose)),
-    ).rejects.toThrow(Violation)
   })
 
   test('deleted before it is fenced', async () => {
-    const broken = await mutant(
-      'partitions/repository.ts',
-      'try {\n      await this.renewGeneration(homeAccountId, newGeneration())',
-      'try {',
-    )
+    const broken = await mutant('deleted without a fence')
     await expect(playAtRandom(broken.KeyvCachePlugin, 200)).rejects.toHaveProperty(
       'cause',
       expect.any(Violation),
@@ -254,13 +266,7 @@ describe('broken on purpose, the violation is found', () => {
   })
 
   test('a new sign-in that does not adopt the generation', async () => {
-    const broken = await mutant(
-      'partitions/repository.ts',
-      "if (current.kind === 'known') return current.id",
-      "if (current.kind === 'known') return newGeneration()",
-    )
-    await expect(
-      everyOrder((choose) => play(broken.KeyvCachePlugin, ['evict-1', 'sign-in'], choose)),
-    ).rejects.toThrow('P5')
+    const broken = await mutant('sign-in does not adopt the generation')
+    await expect(everyOrderOf(broken.KeyvCachePlugin, ['evict-1', 'sign-in'])).rejects.toThrow('P5')
   })
 })

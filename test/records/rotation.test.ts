@@ -7,7 +7,9 @@ import { ConfidentialClients, type EncryptionKey, generateEncryptionKey } from '
 import { redis } from '../contract/stores/redis.ts'
 import { EntraStandIn, SCOPES } from '../support/entra.ts'
 import { kindOf } from '../support/every-flow.ts'
+import { LONG } from '../support/length.ts'
 import { missingProgram } from '../support/programs.ts'
+import { answer, type TokenAnswer } from '../support/token-answer.ts'
 import type {
   TokenProcessCommand,
   TokenProcessMessage,
@@ -19,12 +21,31 @@ const USERS = 9
 const redirectUri = 'https://app.example/callback'
 
 type Deployment = Pick<TokenProcessSettings, 'encryptionKeys' | 'allowPlaintext'>
-type Answer = Extract<TokenProcessMessage, { kind: 'token' | 'error' }>
+
+/** One of the application's servers. */
+interface Server {
+  ask(homeAccountId: string, forceRefresh: boolean): Promise<TokenAnswer>
+  end(): Promise<void>
+}
+
+/** In a long run each server is a process, as in production; else it is a connection and a plugin of its own here. */
+function startServer(entra: EntraStandIn, deployment: Deployment): Promise<Server> {
+  return LONG ? ServerProcess.start(entra, deployment) : startServerHere(entra, deployment)
+}
+
+async function startServerHere(entra: EntraStandIn, deployment: Deployment): Promise<Server> {
+  const store = await redis.open()
+  const msal = new ConfidentialClients(entra.configuration(), { ...deployment, store })
+  return {
+    ask: (homeAccountId, forceRefresh) => answer(msal, { id: 0, homeAccountId, forceRefresh }),
+    end: async () => {},
+  }
+}
 
 /** A server in a process of its own. */
-class Server {
+class ServerProcess implements Server {
   readonly #child: ChildProcess
-  readonly #waiting = new Map<number, (answer: Answer) => void>()
+  readonly #waiting = new Map<number, (answer: TokenAnswer) => void>()
   #requests = 0
 
   private constructor(child: ChildProcess, entra: EntraStandIn) {
@@ -41,20 +62,20 @@ class Server {
     })
   }
 
-  static async start(entra: EntraStandIn, deployment: Deployment): Promise<Server> {
+  static async start(entra: EntraStandIn, deployment: Deployment): Promise<ServerProcess> {
     const address = redis.address()
     if (address === undefined) throw new Error('no Redis')
     const script = new URL('../support/token-process.ts', import.meta.url)
     const settings: TokenProcessSettings = { address, ...deployment }
     const child = fork(script, [JSON.stringify(settings)], { stdio: 'inherit' })
-    const server = new Server(child, entra)
+    const server = new ServerProcess(child, entra)
     await once(child, 'message')
     return server
   }
 
-  ask(homeAccountId: string, forceRefresh: boolean): Promise<Answer> {
+  ask(homeAccountId: string, forceRefresh: boolean): Promise<TokenAnswer> {
     const id = this.#requests++
-    const { promise, resolve } = Promise.withResolvers<Answer>()
+    const { promise, resolve } = Promise.withResolvers<TokenAnswer>()
     this.#waiting.set(id, resolve)
     this.#send({ kind: 'request', id, homeAccountId, forceRefresh })
     return promise
@@ -108,7 +129,7 @@ class Fleet {
   /** Starts new servers beside the old ones, and sends all requests to them at once. */
   async replace(deployment: Deployment): Promise<void> {
     const old = [...this.#serving.keys()]
-    const started = Array.from({ length: SERVERS }, () => Server.start(this.#entra, deployment))
+    const started = Array.from({ length: SERVERS }, () => startServer(this.#entra, deployment))
     const fresh = await Promise.all(started)
     await Promise.all(old.map((server) => this.#endOne(server)))
     for (const server of fresh) this.#serve(server)
@@ -136,7 +157,7 @@ class Fleet {
   }
 
   async #startOne(deployment: Deployment): Promise<void> {
-    this.#serve(await Server.start(this.#entra, deployment))
+    this.#serve(await startServer(this.#entra, deployment))
   }
 
   async #endOne(server: Server): Promise<void> {
@@ -164,7 +185,7 @@ class Fleet {
     state.done = serve()
   }
 
-  #count(answer: Answer): void {
+  #count(answer: TokenAnswer): void {
     if (answer.kind === 'error') {
       const isSignOut = answer.code === 'no_tokens_found'
       if (isSignOut) this.counts.signOuts++
