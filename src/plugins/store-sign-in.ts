@@ -17,7 +17,7 @@ export interface SignInDetails {
 
 /**
  * Stores what a sign-in acquired for one account, merged onto what the store has of it now, and links the provider's
- * session to it. At most two store calls, and four more where the generation record is unreadable.
+ * session to it. At most two store calls, and five more where the generation record is unreadable.
  * @returns what a host session of it begins with, or undefined where nothing was to be stored
  * @throws {StoreUnavailableError}
  * @throws {ConfigurationError} when the account's partition is of another authority, or nobody could evict the id (P14)
@@ -78,8 +78,9 @@ function checkStorable(homeAccountId: string): void {
 }
 
 /**
- * A sign-in cannot be valid under a generation record that says nothing. To write over it could undo an eviction that
- * wrote it meanwhile, so the account is evicted like by anybody else, and the sign-in joins what is there then (P3).
+ * A sign-in cannot be valid under a generation record that says nothing. To write over it blindly could undo an eviction
+ * that wrote it meanwhile, or end a sign-in that joined that: so it is read again, and if it still says nothing, the
+ * account is evicted as by anybody else, and the sign-in joins what is there then (P3).
  */
 async function withReadableGeneration(
   accounts: Accounts,
@@ -87,8 +88,11 @@ async function withReadableGeneration(
   found: AccountSnapshot,
 ): Promise<AccountSnapshot> {
   if (found.current.kind !== 'unreadable') return found
+  const again = () => accounts.load({ homeAccountId }, [...found.links.keys()])
+  const loaded = await again()
+  if (loaded.current.kind !== 'unreadable') return loaded
   await accounts.evict([homeAccountId])
-  return accounts.load({ homeAccountId }, [...found.links.keys()])
+  return again()
 }
 
 /** Ids are unique within an authority only: "alice" of two OpenID providers is two people. */
