@@ -5,6 +5,7 @@ export type MsalKeyvErrorCode =
   | 'ERR_EVICTION'
   | 'ERR_ACCOUNT_EVICTED'
   | 'ERR_LOGOUT_CALLBACK'
+  | 'ERR_GRAPH_NOTIFICATION'
   | 'ERR_AUTHORIZATION_RESPONSE'
   | 'ERR_AUTHENTICATION_REQUIRED'
 
@@ -130,8 +131,8 @@ export class AuthenticationRequiredError extends MsalKeyvError {
 }
 
 /**
- * What arrived at a logout URL is no valid logout request, or its token could not be checked. The message quotes
- * nothing of it, and fits an OAuth `error_description`.
+ * What arrived at a logout URL is not a valid logout request, or its token could not be verified. The message quotes
+ * nothing of the request, and fits an OAuth `error_description`.
  */
 export class LogoutCallbackError extends MsalKeyvError {
   override readonly code = 'ERR_LOGOUT_CALLBACK'
@@ -140,7 +141,7 @@ export class LogoutCallbackError extends MsalKeyvError {
   /** The HTTP status to answer with: 400, or 405 when the method is neither GET nor POST. */
   readonly status: 400 | 405
   /**
-   * True when the issuer's keys could not be had, and `cause` says why: the token may be valid, and the provider
+   * True when the issuer's keys could not be fetched, and `cause` says why: the token may be valid, and the provider
    * may send it again. False when the request itself is at fault.
    */
   readonly keysUnavailable: boolean
@@ -153,6 +154,21 @@ export class LogoutCallbackError extends MsalKeyvError {
     super(message, cause === undefined ? undefined : { cause: redacted(cause) })
     this.status = status
     this.keysUnavailable = keysUnavailable
+  }
+}
+
+/**
+ * What arrived at the URL for Microsoft Graph's notifications is neither a validation request nor a collection of
+ * change notifications. Answer with `status`; the message quotes nothing of the request.
+ */
+export class GraphNotificationError extends MsalKeyvError {
+  override readonly code = 'ERR_GRAPH_NOTIFICATION'
+  /** The HTTP status to answer with: 400, or 405 when the method is not POST. */
+  readonly status: 400 | 405
+
+  constructor(message: string, status: 400 | 405 = 400) {
+    super(message)
+    this.status = status
   }
 }
 

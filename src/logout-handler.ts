@@ -1,6 +1,7 @@
 import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
-import type { ProviderSession } from './accounts/links.ts'
+import type { Link, ProviderSession } from './accounts/links.ts'
 import { ConfidentialClients } from './clients.ts'
+import type { Core } from './core.ts'
 import { report, trace } from './diagnostics.ts'
 import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
 import type { LogoutTokenExpectations } from './logout/back-channel.ts'
@@ -14,6 +15,16 @@ import {
 } from './logout/parse.ts'
 import type { LogoutRequest } from './logout/request.ts'
 import { coreOf, KeyvCachePlugin } from './plugin.ts'
+
+/** Whose logout callbacks are taken, how they are verified, and what they end. */
+export interface LogoutHandlerOptions extends LogoutOptions {
+  /**
+   * `'account'` (default): a callback ends all of the account's sessions, in every browser. `'session'`: it ends the
+   * provider's session that it names; the account's tokens go with the last one, or with a callback that names the
+   * subject only.
+   */
+  ends?: 'account' | 'session' | undefined
+}
 
 /**
  * The whole logout endpoint but its route: reads and verifies the provider's callback, evicts the accounts it means,
@@ -29,17 +40,24 @@ import { coreOf, KeyvCachePlugin } from './plugin.ts'
  * ```
  */
 export class LogoutHandler {
-  readonly #plugin: KeyvCachePlugin
+  readonly #core: Core
+  readonly #ends: 'account' | 'session'
   readonly #expected: LogoutTokenExpectations
 
   /** @throws {ConfigurationError} naming the option */
-  constructor(plugin: KeyvCachePlugin | ConfidentialClients, options: LogoutOptions) {
+  constructor(plugin: KeyvCachePlugin | ConfidentialClients, options: LogoutHandlerOptions) {
     const cache = plugin instanceof ConfidentialClients ? plugin.plugin : plugin
     if (!(cache instanceof KeyvCachePlugin)) {
       throw new ConfigurationError('plugin must be a KeyvCachePlugin or a ConfidentialClients')
     }
-    this.#plugin = cache
-    this.#expected = resolveLogoutOptions({ ...options, clientId: coreOf(cache).clientId })
+    const { ends = 'account', ...callbacks } = options ?? {}
+    if (ends !== 'account' && ends !== 'session') {
+      throw new ConfigurationError("ends must be 'account' or 'session'")
+    }
+    this.#core = coreOf(cache)
+    this.#ends = ends
+    this.#expected = resolveLogoutOptions({ ...callbacks, clientId: this.#core.clientId })
+    this.#core.accounts.issuers.handle((issuer) => matchesIssuer(issuer, this.#expected.issuer))
   }
 
   /**
@@ -53,7 +71,7 @@ export class LogoutHandler {
 
   /**
    * Carries a callback out. Five store calls on the front channel and six on the back channel, however many accounts
-   * it means. Doing it twice does no harm.
+   * it means, and four more where `ends: 'session'` looks for others. Doing it twice does no harm.
    *
    * A back-channel logout evicts the refresh tokens too, which Back-Channel Logout 1.0 §2.7 would leave to those who
    * were granted `offline_access`: MSAL always asks for that scope, and Microsoft's guidance is to remove the tokens.
@@ -81,7 +99,7 @@ export class LogoutHandler {
       if (callback.kind === 'front-channel' && session !== undefined) {
         return await this.#endOwn(callback, session, evicted)
       }
-      return unknown(callback)
+      return this.#unknown(callback)
     } catch (error) {
       if (!(error instanceof MsalKeyvError) || error instanceof ConfigurationError) throw error
       return failed(error, callback, evicted)
@@ -101,40 +119,59 @@ export class LogoutHandler {
     named: ProviderSession,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    const { accounts } = coreOf(this.#plugin)
+    const { accounts } = this.#core
     const isBackChannel = callback.kind === 'back-channel'
     const found = await accounts.links.find(named, isBackChannel ? callback.jti : undefined)
     if (found.isReplay) throw new LogoutCallbackError('the logout token was used before')
     const links = found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))
     const current = links.length === 0 ? [] : await accounts.current(links)
-    if (current.length > 0) {
-      const evictions = await accounts.evict(current.map(({ homeAccountId }) => homeAccountId))
-      const sid = named.sid === undefined ? {} : { sid: named.sid }
-      evicted.push(...evictions.map(({ homeAccountId }) => ({ homeAccountId, ...sid })))
-    }
+    const ended = await this.#end(current, named.sid, evicted)
     // Not before it is done: until then the provider may try again with the same token.
     if (isBackChannel) await accounts.links.markCarriedOut(callback)
-    if (evicted.length > 0) return succeeded('evicted', callback, evicted)
-    return links.length > 0 ? succeeded('stale-session', callback) : unknown(callback)
+    if (evicted.length > 0) return succeeded('evicted', callback, evicted, ended)
+    if (ended.length > 0) return succeeded('session-ended', callback, [], ended)
+    return links.length > 0 ? succeeded('stale-session', callback) : this.#unknown(callback)
   }
 
   async #endOwn(
     callback: LogoutCallback,
-    { homeAccountId, generation }: SignInRef,
+    { homeAccountId, generation, sid }: SignInRef,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    const { accounts } = coreOf(this.#plugin)
-    if ((await accounts.current([{ homeAccountId, generation }])).length === 0) {
-      return succeeded('stale-session', callback)
-    }
-    await this.#plugin.evictAccount(homeAccountId)
-    evicted.push({ homeAccountId })
-    return succeeded('evicted', callback, evicted)
+    const current = await this.#core.accounts.current([{ homeAccountId, generation }])
+    if (current.length === 0) return succeeded('stale-session', callback)
+    const named = generation === undefined ? undefined : sid
+    const links = current.map(() => ({ homeAccountId, generation: generation ?? '' }))
+    const ended = await this.#end(links, named, evicted)
+    return succeeded(evicted.length > 0 ? 'evicted' : 'session-ended', callback, evicted, ended)
   }
-}
 
-function unknown(callback: LogoutCallback): LogoutOutcome {
-  const channel = callback.kind === 'back-channel' ? callback.kind : 'front-channel'
-  report('msal-keyv:unknown-session', { channel })
-  return succeeded('unknown-session', callback)
+  /** @returns the sessions that ended, of accounts that have others */
+  async #end(
+    links: readonly Pick<Link, 'homeAccountId' | 'generation'>[],
+    sid: string | undefined,
+    evicted: EvictedSession[],
+  ): Promise<EvictedSession[]> {
+    if (links.length === 0) return []
+    const { accounts } = this.#core
+    const ids = links.map(({ homeAccountId }) => homeAccountId)
+    const evictions =
+      this.#ends === 'session' && sid !== undefined
+        ? await accounts.endSession(links, sid)
+        : await accounts.evict(ids)
+    const session = (homeAccountId: string) => ({ homeAccountId, ...(sid === undefined ? {} : { sid }) })
+    const gone = new Set(evictions.map(({ homeAccountId }) => homeAccountId))
+    evicted.push(...[...gone].map(session))
+    return [...new Set(ids)].filter((id) => !gone.has(id)).map(session)
+  }
+
+  #unknown(callback: LogoutCallback): LogoutOutcome {
+    const channel = callback.kind === 'back-channel' ? callback.kind : 'front-channel'
+    report('msal-keyv:unknown-session', { channel })
+    const other = this.#core.accounts.issuers.mismatch
+    if (other === undefined || callback.kind === 'foreign-issuer')
+      return succeeded('unknown-session', callback)
+    report('msal-keyv:issuer-mismatch', { issuer: other })
+    return succeeded('issuer-mismatch', callback)
+  }
 }

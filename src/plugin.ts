@@ -1,6 +1,13 @@
 import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azure/msal-node'
 import type { Eviction } from './accounts/evictions.ts'
-import { type AccountRef, checkHomeAccountId, type HostSession, signInRef } from './accounts/identity.ts'
+import {
+  type AccountRef,
+  checkDirectoryId,
+  checkHomeAccountId,
+  type HostSession,
+  signInRef,
+} from './accounts/identity.ts'
+import type { SessionInfo } from './accounts/sessions.ts'
 import { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
 import { sessionIdOf } from './msal/provider-sessions.ts'
@@ -114,19 +121,17 @@ export class KeyvCachePlugin implements ICachePlugin {
     const claims = (result.idTokenClaims ?? {}) as { iss?: string; sid?: string }
     const { iss: issuer } = claims
     const sid = sessionIdOf(claims, response?.sessionState)
-    const { accounts } = this.#core
     // A session that the ID token names was linked when it was stored.
     const isLinked = sid === undefined || sid === claims.sid || issuer === undefined
-    const partition = isLinked
-      ? (await accounts.load({ homeAccountId })).partition
-      : await accounts.link(homeAccountId, { issuer, sessionState: sid })
-    if (partition === undefined) {
+    const session = isLinked ? undefined : { issuer, sessionState: sid }
+    const begun = await this.#core.accounts.beginSession(homeAccountId, sid, session)
+    if (begun === undefined) {
       throw new ConfigurationError(
         'nothing is stored for the account of this result: acquire it through a client whose cachePlugin is this ' +
           'plugin (if it was, the account has been evicted since)',
       )
     }
-    return this.#core.openedSession({ homeAccountId, generation: partition.generation, sid })
+    return this.#core.openedSession({ ...begun, homeAccountId, sid })
   }
 
   /**
@@ -149,6 +154,48 @@ export class KeyvCachePlugin implements ICachePlugin {
   async evictAccount(homeAccountId: string): Promise<Eviction> {
     const [eviction] = await this.#core.accounts.evict([checkHomeAccountId(homeAccountId)])
     return eviction as Eviction
+  }
+
+  /**
+   * Evicts a user of a directory, as an event of Microsoft Graph or an administrator names one: a home user or a guest,
+   * by the account that signed in with these `tid` and `oid` claims. Up to five store calls; repeating is safe.
+   * @param tenantId the directory's id, in any letter case
+   * @param objectId the user's id in that directory, in any letter case
+   * @returns what was evicted: nothing, where no sign-in of the user is known
+   * @throws {TypeError} for what is no directory id
+   * @throws {EvictionError} when the store did not confirm; repeating is safe
+   * @throws {StoreUnavailableError} likewise
+   *
+   * @example
+   * ```ts
+   * for (const { tenantId, objectId } of notification.users) await plugin.evictDirectoryUser(tenantId, objectId)
+   * ```
+   */
+  async evictDirectoryUser(tenantId: string, objectId: string): Promise<Eviction[]> {
+    const user = {
+      tenantId: checkDirectoryId('tenantId', tenantId),
+      objectId: checkDirectoryId('objectId', objectId),
+    }
+    const { accounts } = this.#core
+    const links = await accounts.links.findDirectoryUser(user)
+    const current = links.length === 0 ? [] : await accounts.current(links)
+    return current.length === 0 ? [] : accounts.evict(current.map(({ homeAccountId }) => homeAccountId))
+  }
+
+  /**
+   * The provider's sessions that lead to an account and have not ended, as far as the records say: for a page on which
+   * a user sees where he is signed in. Three store calls.
+   * @param account given a {@link HostSession}, only where that has not ended
+   * @throws {TypeError} for an account that cannot be one
+   * @throws {StoreUnavailableError}
+   *
+   * @example
+   * ```ts
+   * const sessions = await plugin.listSessions(req.session.account)
+   * ```
+   */
+  async listSessions(account: HostSession | AccountRef): Promise<SessionInfo[]> {
+    return this.#core.accounts.listSessions(signInRef(account))
   }
 
   /**

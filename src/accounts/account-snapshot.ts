@@ -3,6 +3,7 @@ import type { AccountKeys } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 import { type Found, type Records, recordIn } from '../records/records.ts'
 import { type CurrentGeneration, decodeGeneration, isValid } from './generation.ts'
+import { markIn, type SessionMark } from './sessions.ts'
 
 /** An account's valid partition. */
 export interface Partition {
@@ -19,7 +20,8 @@ export interface Partition {
 interface Stored {
   readonly partition: unknown
   readonly generation: unknown
-  readonly endedSession: unknown
+  /** What is in the place of the mark that ends the host's session. */
+  readonly mark: unknown
   readonly links: ReadonlyMap<string, StoredRecord | undefined>
   readonly expiresAt: number
 }
@@ -29,13 +31,27 @@ export class AccountSnapshot {
   readonly #records: Records
   readonly #keys: AccountKeys
   readonly #stored: Stored
+  readonly #markKeys: readonly string[]
+  readonly #id: string | undefined
   #found: Found | undefined
   #current: CurrentGeneration | undefined
 
-  constructor(records: Records, keys: AccountKeys, stored: Stored) {
+  /**
+   * @param markKeys the key of the mark that would end the host's session
+   * @param id of the host's session
+   */
+  constructor(
+    records: Records,
+    keys: AccountKeys,
+    stored: Stored,
+    markKeys: readonly string[],
+    id: string | undefined,
+  ) {
     this.#records = records
     this.#keys = keys
     this.#stored = stored
+    this.#markKeys = markKeys
+    this.#id = id
   }
 
   /**
@@ -43,9 +59,9 @@ export class AccountSnapshot {
    * be.
    */
   get fingerprint(): string | undefined {
-    const { partition, generation, endedSession } = this.#stored
+    const { partition, generation, mark } = this.#stored
     const isReadable = generation === undefined || typeof generation === 'string'
-    if (!isReadable || endedSession !== undefined) return undefined
+    if (!isReadable || mark !== undefined) return undefined
     const text = fingerprintOf(partition)
     return text === undefined ? undefined : `${generation ?? ''}\n${text}`
   }
@@ -65,10 +81,16 @@ export class AccountSnapshot {
     return this.#current
   }
 
+  /** The mark that ended the session that the account was loaded with, if somebody did. */
+  get mark(): SessionMark | undefined {
+    const [key = ''] = this.#markKeys
+    return markIn(this.#records, this.#stored.mark, key)
+  }
+
   /** The host's session was ended, and the account's other sessions go on. */
   get isSessionEnded(): boolean {
-    // Whatever it says, it is there.
-    return this.#stored.endedSession !== undefined
+    const { mark } = this
+    return mark !== undefined && (this.#id === undefined || !mark.signIns.includes(this.#id))
   }
 
   /** The links that were read in the same store call: what was found, or undefined, by key. */

@@ -2,13 +2,22 @@ import { trace } from '../diagnostics.ts'
 import { AccountEvictedError } from '../errors.ts'
 import type { AccountKeys, KeyNames } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
-import { type Records, recordIn } from '../records/records.ts'
-import { AccountSnapshot, type Partition, validPartition } from './account-snapshot.ts'
+import type { StoredRecord } from '../records/record.ts'
+import type { Records } from '../records/records.ts'
+import { AccountSnapshot } from './account-snapshot.ts'
 import { type Assertion, isIssuedBefore } from './assertion.ts'
 import { type Eviction, Evictions } from './evictions.ts'
-import { decodeGeneration, isValid, newGeneration } from './generation.ts'
+import { isValid, newGeneration } from './generation.ts'
 import type { SignInRef } from './identity.ts'
-import { Links, type ProviderSession } from './links.ts'
+import { Issuers } from './issuers.ts'
+import { type Link, Links, type ProviderSession } from './links.ts'
+import { type SessionInfo, Sessions } from './sessions.ts'
+
+/** The sign-in that a host session belongs to, and what tells it from others. */
+export interface BegunSession {
+  readonly generation: string
+  readonly id: string
+}
 
 /** What to store in one account's partition. */
 export interface PartitionUpdate {
@@ -25,6 +34,8 @@ export interface PartitionUpdate {
  */
 export class Accounts {
   readonly links: Links
+  readonly sessions: Sessions
+  readonly issuers = new Issuers()
   readonly evictions: Evictions
   readonly #records: Records
   readonly #names: KeyNames
@@ -33,6 +44,7 @@ export class Accounts {
   /** @param ttl milliseconds */
   constructor(records: Records, names: KeyNames, ttl: number) {
     this.links = new Links(records, names)
+    this.sessions = new Sessions(records, names, this.links)
     this.evictions = new Evictions(records, names)
     this.#records = records
     this.#names = names
@@ -74,52 +86,60 @@ export class Accounts {
 
   #load(of: SignInRef, linkKeys: readonly string[], timeout?: number): Promise<AccountSnapshot> {
     const keys = this.#names.account(of.homeAccountId)
-    const ended = of.sid === undefined ? [] : [this.#names.endedSession(of.homeAccountId, of.sid)]
     return trace(
       'msal-keyv:load',
       { key: keys.partition },
-      () => this.#read(keys, ended, linkKeys, timeout),
+      () => this.#read(keys, of, linkKeys, timeout),
       ({ partition }) => ({ found: partition !== undefined }),
     )
   }
 
   async #read(
     keys: AccountKeys,
-    ended: readonly string[],
+    of: SignInRef,
     linkKeys: readonly string[],
     timeout?: number,
   ): Promise<AccountSnapshot> {
     // From before the read: an eviction that the read did not see outlives what is written after it.
     const expiresAt = Date.now() + this.#ttl
     // The partition first: a store that reads one after the other then errs towards "evicted".
-    const all = [keys.partition, keys.generation, ...ended, ...linkKeys]
+    const markKeys = this.sessions.markKeys(of)
+    const all = [keys.partition, keys.generation, ...markKeys, ...linkKeys]
     const [partition, generation, ...rest] = await this.#records.readRaw(all, timeout)
-    const links = this.#records.openAll(linkKeys, rest.slice(ended.length))
-    return new AccountSnapshot(this.#records, keys, {
+    const links = this.#records.openAll(linkKeys, rest.slice(markKeys.length))
+    const stored = {
       partition,
       generation,
-      endedSession: ended.length > 0 ? rest[0] : undefined,
+      mark: markKeys.length > 0 ? rest[0] : undefined,
       links: new Map(linkKeys.map((key) => [key, links.get(key)])),
       expiresAt,
-    })
+    }
+    return new AccountSnapshot(this.#records, keys, stored, markKeys, of.id)
   }
 
   /**
-   * Which of these sign-ins are the ones of now, and not ended. One store call.
+   * Which of these sign-ins are the ones of now. One store call.
    * @throws {StoreUnavailableError}
    */
   async current<Ref extends SignInRef>(refs: readonly Ref[]): Promise<Ref[]> {
-    const keys = refs.map(({ homeAccountId }) => this.#names.account(homeAccountId))
-    const values = await this.#records.readRaw(
-      keys.flatMap(({ partition, generation }) => [partition, generation]),
-    )
+    const snapshots = await this.#loadAll(refs)
     return refs.filter(({ generation }, index) => {
-      const record = recordIn(this.#records.open(values[2 * index], keys[index]?.partition ?? ''))
-      const current = decodeGeneration(values[2 * index + 1], keys[index]?.generation ?? '')
-      const partition = validPartition(record, current)
-      if (generation === undefined) return true
+      const { partition, current } = snapshots[index] ?? {}
+      if (generation === undefined || current === undefined) return true
       // Without a partition that can be read here there may be one elsewhere, or a refresh in flight that writes one.
       return partition === undefined ? isValid(generation, current) : partition.generation === generation
+    })
+  }
+
+  /** As {@link load}, for many. One store call. */
+  async #loadAll(refs: readonly SignInRef[]): Promise<AccountSnapshot[]> {
+    const expiresAt = Date.now() + this.#ttl
+    const keys = refs.map(({ homeAccountId }) => this.#names.account(homeAccountId))
+    const values = await this.#records.readRaw(keys.flatMap((each) => [each.partition, each.generation]))
+    return keys.map((each, index) => {
+      const [partition, generation] = values.slice(2 * index)
+      const stored = { partition, generation, mark: undefined, links: new Map(), expiresAt }
+      return new AccountSnapshot(this.#records, each, stored, [], undefined)
     })
   }
 
@@ -156,6 +176,7 @@ export class Accounts {
   /**
    * Writes the partition and its links. One store call, and one before it for a session that was not to be foreseen.
    * @param sessions the provider's sessions that the cache has ID tokens of
+   * @param alongside records to write in the same store call
    * @throws {StoreUnavailableError}
    */
   async commit(
@@ -163,28 +184,42 @@ export class Accounts {
     snapshot: AccountSnapshot,
     { generation, cache, expiresAt: end }: PartitionUpdate,
     sessions: readonly ProviderSession[],
+    alongside: readonly StoredRecord[] = [],
   ): Promise<void> {
     const key = this.keyOf(homeAccountId)
     const expiresAt = Math.min(snapshot.expiresAt, end)
     const known = snapshot.partition?.links ?? []
     const own = { homeAccountId, generation, expiresAt }
     const links = await this.links.renew(own, sessions, known, snapshot.links)
+    for (const { issuer } of sessions) this.issuers.see(issuer)
     const partition = { key, generation, links: links.keys, expiresAt, body: cache }
-    await trace('msal-keyv:commit', { key }, () => this.#records.write([partition, ...links.records]))
+    await trace('msal-keyv:commit', { key }, () =>
+      this.#records.write([partition, ...links.records, ...alongside]),
+    )
   }
 
   /**
-   * Links one more session of the provider to an account that is stored. Two store calls.
-   * @returns the account's partition, or undefined where nothing is stored
+   * Begins a host session of an account that is stored, and links the provider's session to it. One store call, and
+   * one more where something is to be written.
+   * @param session that is not linked yet
+   * @returns undefined where nothing is stored
    * @throws {StoreUnavailableError}
    */
-  async link(homeAccountId: string, session: ProviderSession): Promise<Partition | undefined> {
-    const linkKeys = [...this.links.keysOf([session]).keys()]
-    const { loaded, unlock } = await this.loadForWrite({ homeAccountId }, linkKeys)
+  async beginSession(
+    homeAccountId: string,
+    sid: string | undefined,
+    session: ProviderSession | undefined,
+  ): Promise<BegunSession | undefined> {
+    const sessions = session === undefined ? [] : [session]
+    const linkKeys = [...this.links.keysOf(sessions).keys()]
+    const { loaded, unlock } = await this.loadForWrite({ homeAccountId, sid }, linkKeys)
     try {
       const { partition } = loaded
-      if (partition !== undefined) await this.commit(homeAccountId, loaded, partition, [session])
-      return partition
+      if (partition === undefined) return undefined
+      const { id, records } = this.sessions.begin(loaded)
+      if (session !== undefined) await this.commit(homeAccountId, loaded, partition, sessions, records)
+      else await this.#records.write(records)
+      return { generation: partition.generation, id }
     } finally {
       unlock()
     }
@@ -196,6 +231,46 @@ export class Accounts {
    */
   async remove(homeAccountId: string): Promise<void> {
     await this.#records.delete([this.keyOf(homeAccountId)])
+  }
+
+  /**
+   * The sessions of an account that have not ended. Three store calls.
+   * @throws {StoreUnavailableError}
+   */
+  async listSessions(of: SignInRef): Promise<SessionInfo[]> {
+    const { partition, isSessionEnded } = await this.load(of)
+    const isOther = of.generation !== undefined && of.generation !== partition?.generation
+    if (partition === undefined || isSessionEnded || isOther) return []
+    const { generation, links } = partition
+    const [sessions = []] = await this.sessions.list([{ ...of, generation, keys: links }])
+    return sessions.map((session) => this.sessions.describe(session, of.sid))
+  }
+
+  /**
+   * Ends one session of these sign-ins, and evicts the accounts that have no other. Up to seven store calls.
+   * @throws {StoreUnavailableError}
+   * @throws {EvictionError}
+   */
+  async endSession(
+    links: readonly Pick<Link, 'homeAccountId' | 'generation'>[],
+    sid: string,
+  ): Promise<Eviction[]> {
+    // First: of two sessions that end at once, at least one then sees that both have.
+    await this.sessions.end(
+      links.map(({ homeAccountId }) => homeAccountId),
+      sid,
+    )
+    const snapshots = await this.#loadAll(links)
+    const others = await this.sessions.list(
+      links.map(({ homeAccountId, generation }, index) => {
+        const keys = snapshots[index]?.partition?.links ?? []
+        return { homeAccountId, generation, keys }
+      }),
+    )
+    const lastOnes = links
+      .filter((_, index) => others[index]?.length === 0)
+      .map(({ homeAccountId }) => homeAccountId)
+    return lastOnes.length === 0 ? [] : this.evict(lastOnes)
   }
 
   /**

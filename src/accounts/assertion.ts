@@ -30,6 +30,8 @@ export function readAssertion(assertion: unknown): Assertion {
 
 /** Entra ID dates its access tokens back, `iat` and `nbf` alike, for resources whose clocks are behind. Seconds. */
 const ENTRA_BACKDATING = 300
+// Not b2clogin.com, whose tokens are not dated back, nor ciamlogin.com, of which nothing published says: wrongly
+// listed, they would let tokens of the five minutes before an eviction pass.
 const ENTRA_ISSUER =
   /^https:\/\/(?:login\.(?:partner\.)?microsoftonline\.[a-z]+|sts\.(?:windows\.net|chinacloudapi\.cn))\//
 

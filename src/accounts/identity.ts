@@ -12,6 +12,8 @@ export interface HostSession {
   generation: string
   /** The provider's session: the ID token's `sid`, or the authorization response's `session_state`. */
   sid?: string | undefined
+  /** Tells it from others that began in the same session of the provider, when one of those is ended. */
+  id?: string | undefined
 }
 
 /** An account, and the one generation and session of it that may be shown if the host knows them. */
@@ -19,6 +21,7 @@ export interface SignInRef {
   readonly homeAccountId: string
   readonly generation?: string | undefined
   readonly sid?: string | undefined
+  readonly id?: string | undefined
 }
 
 const LONGEST_ID = 1024
@@ -34,16 +37,18 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
         'here, begin a sign-in',
     )
   }
-  const { homeAccountId, generation, sid } = account as Partial<HostSession>
+  const { homeAccountId, generation, sid, id } = account as Partial<HostSession>
   if (generation !== undefined && (typeof generation !== 'string' || generation === '')) {
     throw new TypeError('generation must be a non-empty string: pass on what openSession returned')
   }
   // A session's name means something beside the generation only: MSAL's accounts may have a claim of that name.
   if (generation === undefined) return { homeAccountId: checkHomeAccountId(homeAccountId) }
-  if (sid !== undefined && typeof sid !== 'string') {
-    throw new TypeError('sid must be a string: pass on what openSession returned')
+  for (const [name, value] of Object.entries({ sid, id })) {
+    if (value !== undefined && typeof value !== 'string') {
+      throw new TypeError(`${name} must be a string: pass on what openSession returned`)
+    }
   }
-  return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid }
+  return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid, id }
 }
 
 /**
@@ -56,5 +61,20 @@ export function checkHomeAccountId(id: unknown): string {
   if (id.length > LONGEST_ID) throw new TypeError(`homeAccountId must have at most ${LONGEST_ID} characters`)
   if (CONTROL_CHARACTER.test(id)) throw new TypeError('homeAccountId must not contain control characters')
   if (id.trim() !== id) throw new TypeError('homeAccountId must not begin or end with white space')
+  return id
+}
+
+const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+
+/** A directory's or a directory user's id as it is compared, in lower case; undefined for what is none. */
+export function directoryId(value: unknown): string | undefined {
+  const id = typeof value === 'string' ? value.toLowerCase() : ''
+  return GUID.test(id) ? id : undefined
+}
+
+/** @throws {TypeError} naming the parameter, without quoting it (P9) */
+export function checkDirectoryId(name: string, value: unknown): string {
+  const id = directoryId(value)
+  if (id === undefined) throw new TypeError(`${name} must be a GUID, as Entra ID writes its ids`)
   return id
 }

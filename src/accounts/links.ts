@@ -33,6 +33,21 @@ export interface Link {
   /** When it was written first, and last; undefined in records of a release that did not say so. */
   readonly firstSeen: number | undefined
   readonly lastSeen: number | undefined
+  /** Of the session that it leads from: what the mark that ends that session is called by. */
+  readonly sidDigest: string | undefined
+}
+
+/** A sign-in, and the keys of the links that lead to its account. */
+export interface LinkedAccount {
+  readonly homeAccountId: string
+  readonly generation: string
+  readonly keys: readonly string[]
+}
+
+/** A session's link, and its key. */
+export interface SessionLink {
+  readonly key: string
+  readonly link: Link
 }
 
 /** The most links that one account's partition keeps alive; the oldest go first. */
@@ -56,11 +71,11 @@ export class Links {
     this.#names = names
   }
 
-  /** The issuers that name these sessions, by the key of the link: a guest's two tenants may share one `sid`. */
-  keysOf(sessions: readonly ProviderSession[]): Map<string, Set<string>> {
-    const keys = new Map<string, Set<string>>()
+  /** The sessions, by the keys of their links: a guest's two tenants may share one `sid`. */
+  keysOf(sessions: readonly ProviderSession[]): Map<string, ProviderSession[]> {
+    const keys = new Map<string, ProviderSession[]>()
     for (const session of sessions) {
-      for (const key of this.#keysOf(session)) keys.set(key, (keys.get(key) ?? new Set()).add(session.issuer))
+      for (const key of this.#keysOf(session)) keys.set(key, [...(keys.get(key) ?? []), session])
     }
     return keys
   }
@@ -96,19 +111,20 @@ export class Links {
   }
 
   /**
-   * The links of these keys that lead to one account's sign-in. One store call.
+   * The links of sessions that lead to each of these sign-ins. One store call.
    * @throws {StoreUnavailableError}
    */
-  async sessionsOf(
-    { homeAccountId, generation }: Pick<Link, 'homeAccountId' | 'generation'>,
-    keys: readonly string[],
-  ): Promise<{ key: string; link: Link }[]> {
-    const sessionKeys = keys.filter((key) => linkKind(key) !== 'other')
-    const found = await this.#records.read(sessionKeys)
-    return sessionKeys.flatMap((key) =>
-      liveLinks([key], found)
-        .filter((link) => link.homeAccountId === homeAccountId && link.generation === generation)
-        .map((link) => ({ key, link })),
+  async sessionsOf(accounts: readonly LinkedAccount[]): Promise<SessionLink[][]> {
+    const isSession = (key: string) => linkKind(key) !== 'other'
+    const found = await this.#records.read([
+      ...new Set(accounts.flatMap(({ keys }) => keys.filter(isSession))),
+    ])
+    return accounts.map(({ homeAccountId, generation, keys }) =>
+      keys.filter(isSession).flatMap((key) =>
+        liveLinks([key], found)
+          .filter((link) => link.homeAccountId === homeAccountId && link.generation === generation)
+          .map((link) => ({ key, link })),
+      ),
     )
   }
 
@@ -143,7 +159,7 @@ export class Links {
     const records: StoredRecord[] = []
     for (const key of keys) {
       const links = readLinks(stored.get(key))
-      const mine = renewed(links, own, named.get(key) ?? new Set())
+      const mine = this.#renewed(links, own, named.get(key) ?? [])
       // Without a known issuer it was not read, and slides with a later write.
       if (mine.length === 0) continue
       const most = linkKind(key) === 'unsigned' ? MOST_UNSIGNED : MOST_ACCOUNTS
@@ -170,6 +186,24 @@ export class Links {
     ]
   }
 
+  /** An account's own links after a commit: one for each issuer that is known to name the session. */
+  #renewed(
+    links: readonly Link[],
+    own: Pick<Link, 'homeAccountId' | 'generation' | 'expiresAt'>,
+    sessions: readonly ProviderSession[],
+  ): Link[] {
+    const now = Date.now()
+    const known = links.filter(({ homeAccountId }) => homeAccountId === own.homeAccountId)
+    const issuers = new Set([...known, ...sessions].map(({ issuer }) => issuer))
+    return [...issuers].map((issuer) => {
+      const before = known.find((link) => link.issuer === issuer && link.generation === own.generation)
+      const session = sessions.find((each) => each.issuer === issuer)
+      const sid = session?.sid ?? session?.sessionState
+      const sidDigest = sid === undefined ? before?.sidDigest : this.#names.sidDigest(sid)
+      return { ...own, issuer, firstSeen: before?.firstSeen ?? now, lastSeen: now, sidDigest }
+    })
+  }
+
   /** Those that have not expired; where they are too many, only those whose sign-in has not ended. */
   async #live(links: readonly Link[], most: number): Promise<Link[]> {
     const now = Date.now()
@@ -189,20 +223,6 @@ export function keptLinks(known: readonly string[], added: Iterable<string>): st
   return [...known.filter((key) => !fresh.includes(key)), ...fresh].slice(-MOST_LINKS)
 }
 
-/** An account's own links after a commit: one for each issuer that is known to name the session. */
-function renewed(
-  links: readonly Link[],
-  own: Pick<Link, 'homeAccountId' | 'generation' | 'expiresAt'>,
-  issuers: ReadonlySet<string>,
-): Link[] {
-  const now = Date.now()
-  const known = links.filter(({ homeAccountId }) => homeAccountId === own.homeAccountId)
-  return [...new Set([...known.map(({ issuer }) => issuer), ...issuers])].map((issuer) => {
-    const before = known.find((link) => link.issuer === issuer && link.generation === own.generation)
-    return { ...own, issuer, firstSeen: before?.firstSeen ?? now, lastSeen: now }
-  })
-}
-
 function linkRecord(key: string, links: readonly Link[]): StoredRecord {
   const rows = links.map((link) => [
     link.homeAccountId,
@@ -211,6 +231,7 @@ function linkRecord(key: string, links: readonly Link[]): StoredRecord {
     link.expiresAt,
     link.firstSeen ?? null,
     link.lastSeen ?? null,
+    link.sidDigest ?? null,
   ])
   const expiresAt = Math.max(...links.map((link) => link.expiresAt))
   return { key, generation: undefined, expiresAt, body: JSON.stringify(rows) }
@@ -235,15 +256,15 @@ export function readLinks(stored: StoredRecord | undefined): Link[] {
 
 function readLink(row: unknown): Link[] {
   if (!Array.isArray(row)) return []
-  const [homeAccountId, generation, issuer, expiresAt, firstSeen, lastSeen] = row as unknown[]
+  const [homeAccountId, generation, issuer, expiresAt, first, last, digest] = row as unknown[]
   const isReadable =
     typeof homeAccountId === 'string' &&
     typeof generation === 'string' &&
     typeof issuer === 'string' &&
     typeof expiresAt === 'number'
   if (!isReadable) return []
-  const time = (value: unknown) => (typeof value === 'number' ? value : undefined)
-  return [
-    { homeAccountId, generation, issuer, expiresAt, firstSeen: time(firstSeen), lastSeen: time(lastSeen) },
-  ]
+  const firstSeen = typeof first === 'number' ? first : undefined
+  const lastSeen = typeof last === 'number' ? last : undefined
+  const sidDigest = typeof digest === 'string' ? digest : undefined
+  return [{ homeAccountId, generation, issuer, expiresAt, firstSeen, lastSeen, sidDigest }]
 }

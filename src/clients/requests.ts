@@ -17,4 +17,9 @@ export interface SignOutRequest {
   postLogoutRedirectUri: string
   /** Comes back unchanged; bind it to the browser. */
   state?: string | undefined
+  /**
+   * `'account'` (default): in every browser. `'session'`: in the browsers of this session of the provider; the account's
+   * tokens go with its last session.
+   */
+  ends?: 'account' | 'session' | undefined
 }

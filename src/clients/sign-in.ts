@@ -3,6 +3,7 @@ import type {
   AuthorizationCodeRequest,
   ConfidentialClientApplication,
 } from '@azure/msal-node'
+import type { BegunSession } from '../accounts/accounts.ts'
 import type { HostSession } from '../accounts/identity.ts'
 import type { Core } from '../core.ts'
 import { AuthorizationResponseError, ConfigurationError } from '../errors.ts'
@@ -48,21 +49,21 @@ export async function signIn(
   clients: ClientFactory,
   { request, sessionState }: Redemption,
 ): Promise<SignedIn> {
-  const stored = new Map<string, string>()
+  const stored = new Map<string, BegunSession>()
   const plugin = core.forSignIn({
     sessionState,
-    signedIn: (account, joined) => stored.set(account, joined),
+    signedIn: (account, begun) => stored.set(account, begun),
   })
   const result = await redeem(await clients.client(plugin, request.authority), request)
   const homeAccountId = result.account?.homeAccountId ?? ''
-  const generation = stored.get(homeAccountId)
-  if (generation === undefined) {
+  const begun = stored.get(homeAccountId)
+  if (begun === undefined) {
     throw new ConfigurationError(
       'the provider returned nothing to store: ask for a scope, and for an ID token',
     )
   }
   const sid = sessionIdOf(result.idTokenClaims, sessionState)
-  const session = core.openedSession({ homeAccountId, generation, sid })
+  const session = core.openedSession({ ...begun, homeAccountId, sid })
   return { session, result }
 }
 

@@ -13,7 +13,11 @@ export async function signOut(
   session: HostSession | AccountRef,
   request: SignOutRequest,
 ): Promise<URL> {
-  const { homeAccountId, generation } = signInRef(session)
+  const { homeAccountId, generation, sid } = signInRef(session)
+  const { ends = 'account' } = request
+  if (ends !== 'account' && ends !== 'session') {
+    throw new ConfigurationError("ends must be 'account' or 'session'")
+  }
   // First, since it takes its time: whoever signs in meanwhile is another sign-in, and stays.
   const endpoint = await clients.endSessionEndpoint().then(
     (url) => ({ url }),
@@ -24,7 +28,11 @@ export async function signOut(
   const url = 'error' in endpoint ? endpoint : signOutUrl(core.clientId, endpoint.url, account, request)
   const isCurrent = account !== undefined || generation === undefined
   if (isCurrent || (await core.accounts.current([{ homeAccountId, generation }])).length > 0) {
-    await core.accounts.evict([homeAccountId])
+    if (ends === 'session' && sid !== undefined && generation !== undefined) {
+      await core.accounts.endSession([{ homeAccountId, generation }], sid)
+    } else {
+      await core.accounts.evict([homeAccountId])
+    }
   }
   // The provider is down: the user is signed out here all the same.
   if ('error' in url) throw url.error

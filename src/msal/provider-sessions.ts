@@ -1,3 +1,4 @@
+import { directoryId } from '../accounts/identity.ts'
 import type { DirectoryUser, ProviderSession } from '../accounts/links.ts'
 import { claimsOf } from '../jwt.ts'
 import type { SerializedCache } from './schema.ts'
@@ -27,14 +28,6 @@ export function providerSessions(cache: SerializedCache, sessionState?: string):
 /** The name of the provider's session: the ID token's `sid`, else the authorization response's `session_state`. */
 export function sessionIdOf(claims: object | undefined, sessionState?: string): string | undefined {
   return text((claims as { sid?: unknown } | undefined)?.sid) ?? text(sessionState)
-}
-
-const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
-/** A directory id as it is compared, in lower case; undefined for what is none. */
-export function directoryId(value: unknown): string | undefined {
-  const id = typeof value === 'string' ? value.toLowerCase() : ''
-  return GUID.test(id) ? id : undefined
 }
 
 function directoryUser({ tid, oid }: Record<string, unknown>): DirectoryUser | undefined {

@@ -120,7 +120,7 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
     }
     const { generation } = this.#pin
     const joined = await commitSignIn(this.accounts, this.#of.homeAccountId, loaded, own, { generation })
-    if (joined !== undefined) this.#pin.join(joined)
+    if (joined !== undefined) this.#pin.join(joined.generation)
   }
 
   /** MSAL itself saves no refresh of an account that it was not shown, so an account here is a new sign-in. */

@@ -1,4 +1,4 @@
-import type { Accounts } from '../accounts/accounts.ts'
+import type { Accounts, BegunSession } from '../accounts/accounts.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { isOnBehalfOf } from '../msal/merge.ts'
@@ -11,8 +11,8 @@ import { storeSignIn } from './store-sign-in.ts'
 export interface OneSignIn {
   /** `session_state` of the authorization response. */
   readonly sessionState: string | undefined
-  /** Is told under which generation an account was stored. */
-  signedIn(homeAccountId: string, generation: string): void
+  /** Is told what a host session of the account begins with. */
+  signedIn(homeAccountId: string, begun: BegunSession): void
 }
 
 /** Loads nothing, and stores what was acquired under whoever owns it. Nothing stays in MSAL's memory (P12). */
@@ -67,8 +67,8 @@ export class SignInPlugin extends CachePlugin<undefined> {
         continue
       }
       const sessionState = this.#signIn?.sessionState
-      const generation = await storeSignIn(this.accounts, owner, cache, { sessionState })
-      if (generation !== undefined) this.#signIn?.signedIn(owner, generation)
+      const begun = await storeSignIn(this.accounts, owner, cache, { sessionState })
+      if (begun !== undefined) this.#signIn?.signedIn(owner, begun)
     }
     return emptyCache()
   }

@@ -1,5 +1,5 @@
 import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
-import type { Accounts } from '../accounts/accounts.ts'
+import type { Accounts, BegunSession } from '../accounts/accounts.ts'
 import { checkHomeAccountId } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
@@ -17,8 +17,8 @@ export interface SignInDetails {
 
 /**
  * Stores what a sign-in acquired for one account, merged onto what the store has of it now, and links the provider's
- * session to it. At most two store calls, and four more where the generation record is unreadable.
- * @returns the generation that the sign-in joined, or undefined where nothing was to be stored
+ * session to it. At most two store calls, and five more where the generation record is unreadable.
+ * @returns what a host session of it begins with, or undefined where nothing was to be stored
  * @throws {StoreUnavailableError}
  * @throws {ConfigurationError} when the account's partition is of another authority, or nobody could evict the id (P14)
  */
@@ -27,10 +27,13 @@ export async function storeSignIn(
   homeAccountId: string,
   acquired: SerializedCache,
   details: SignInDetails = {},
-): Promise<string | undefined> {
+): Promise<BegunSession | undefined> {
   const sessions = providerSessions(acquired, details.sessionState)
   const linkKeys = [...accounts.links.keysOf(sessions).keys()]
-  const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId }, linkKeys)
+  const sid = sessions
+    .map((session) => session.sid ?? session.sessionState)
+    .find((each) => each !== undefined)
+  const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId, sid }, linkKeys)
   try {
     return await commitSignIn(accounts, homeAccountId, loaded, acquired, details)
   } finally {
@@ -45,7 +48,7 @@ export async function commitSignIn(
   found: AccountSnapshot,
   acquired: SerializedCache,
   { sessionState, generation: known }: SignInDetails,
-): Promise<string | undefined> {
+): Promise<BegunSession | undefined> {
   checkStorable(homeAccountId)
   const loaded = await withReadableGeneration(accounts, homeAccountId, found)
   const stored = loaded.partition && parseCache(loaded.partition.cache)
@@ -57,8 +60,9 @@ export async function commitSignIn(
   if (expiresAt <= now) return undefined
   const generation = accounts.generationFor(loaded, known)
   const update = { generation, cache: JSON.stringify(cache), expiresAt }
-  await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState))
-  return generation
+  const { id, records } = accounts.sessions.begin(loaded)
+  await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState), records)
+  return { generation, id }
 }
 
 /** @throws {ConfigurationError} */
@@ -74,8 +78,9 @@ function checkStorable(homeAccountId: string): void {
 }
 
 /**
- * A sign-in cannot be valid under a generation record that says nothing. To write over it could undo an eviction that
- * wrote it meanwhile, so the account is evicted like by anybody else, and the sign-in joins what is there then (P3).
+ * A sign-in cannot be valid under a generation record that says nothing. To write over it blindly could undo an eviction
+ * that wrote it meanwhile, or end a sign-in that joined that: so it is read again, and if it still says nothing, the
+ * account is evicted as by anybody else, and the sign-in joins what is there then (P3).
  */
 async function withReadableGeneration(
   accounts: Accounts,
@@ -83,8 +88,11 @@ async function withReadableGeneration(
   found: AccountSnapshot,
 ): Promise<AccountSnapshot> {
   if (found.current.kind !== 'unreadable') return found
+  const again = () => accounts.load({ homeAccountId }, [...found.links.keys()])
+  const loaded = await again()
+  if (loaded.current.kind !== 'unreadable') return loaded
   await accounts.evict([homeAccountId])
-  return accounts.load({ homeAccountId }, [...found.links.keys()])
+  return again()
 }
 
 /** Ids are unique within an authority only: "alice" of two OpenID providers is two people. */

@@ -84,10 +84,18 @@ export class KeyNames {
     return `mk1_{${this.#digest(kind, JSON.stringify([realm, value]))}}_${LINK_SUFFIXES[kind]}`
   }
 
-  /** The record that ends one of an account's sessions. It lies where the account's partition does. */
+  /** The mark that ends one of an account's sessions. It lies where the account's partition does. */
   endedSession(homeAccountId: string, sid: string): string {
-    const { generation } = this.account(homeAccountId)
-    return `${generation.slice(0, -1)}e_${this.#digest('ended', sid)}`
+    return this.endedSessionOf(homeAccountId, this.sidDigest(sid))
+  }
+
+  /** As {@link endedSession}. */
+  endedSessionOf(homeAccountId: string, sidDigest: string): string {
+    return `${this.account(homeAccountId).generation.slice(0, -1)}e_${sidDigest}`
+  }
+
+  sidDigest(sid: string): string {
+    return this.#digest('ended', sid)
   }
 
   /** The replay mark of a logout token that was carried out. */

@@ -63,5 +63,11 @@ export const session: HostSession
 export const account: AccountInfo
 export const homeAccountId: string
 
+/** Of Microsoft Graph's change notifications. */
+export const clientState: string
+export const notificationUrl: string
+export const graph: (method: string, path: string, body?: object) => Promise<Response>
+export const keepSubscription: () => Promise<void>
+
 /** OpenTelemetry's, as far as the samples use it. */
 export const tracer: { startSpan(name: string): { recordException(error: Error): void; end(): void } }
