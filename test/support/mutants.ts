@@ -77,6 +77,11 @@ const CORE_MUTANTS = {
       'this.#cache.deserialize(serialized)',
     ],
   ],
+  'contract not checked': [
+    'msal/memory.ts',
+    'await checkContract(cache, (run) => emptying.run(cache, run))',
+    '',
+  ],
   'memory not emptied': [
     'msal/memory.ts',
     'if (!this.#isEmpty) await emptying.run(this.#cache, () => this.#cache.overwriteCache())',
