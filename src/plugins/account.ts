@@ -44,6 +44,10 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
     return fingerprint
   }
 
+  protected recordOf({ partition }: AccountSnapshot) {
+    return partition
+  }
+
   protected visible({ partition, current, isSessionEnded }: AccountSnapshot): string | undefined {
     if (isSessionEnded) this.#pin.end()
     if (!this.#pin.admits(partition?.generation, current)) return undefined

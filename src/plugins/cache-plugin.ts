@@ -35,6 +35,8 @@ export interface Ahead {
   readonly fingerprint: string | undefined
   /** What MSAL will see. */
   read(): SerializedCache | undefined
+  /** When the record expires, in epoch milliseconds. */
+  expiresAt(): number
 }
 
 /**
@@ -64,6 +66,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
   protected abstract fingerprintOf(loaded: Loaded): string | undefined
 
+  /** What was loaded, where there is something. */
+  protected abstract recordOf(loaded: Loaded): { readonly expiresAt: number } | undefined
+
   /** What MSAL may see of it, in MSAL's own serialization. Nothing, where this throws. */
   protected abstract visible(loaded: Loaded): string | undefined
 
@@ -82,7 +87,11 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   async loadAhead(): Promise<Ahead> {
     const loaded = await this.load()
     this.#ahead = loaded
-    return { fingerprint: this.fingerprintOf(loaded), read: () => this.#readable(loaded)?.cache }
+    return {
+      fingerprint: this.fingerprintOf(loaded),
+      read: () => this.#readable(loaded)?.cache,
+      expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
+    }
   }
 
   /**
