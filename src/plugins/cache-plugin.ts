@@ -1,6 +1,7 @@
 import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
 import type { Accounts } from '../accounts/accounts.ts'
 import { reportMalformed } from '../diagnostics.ts'
+import { ConfigurationError } from '../errors.ts'
 import { type Changes, isBeingEmptied, Turn } from '../msal/memory.ts'
 import { emptyCache, isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
@@ -52,6 +53,8 @@ export interface Ahead {
 export abstract class CachePlugin<Loaded> implements ICachePlugin {
   protected readonly accounts: Accounts
   readonly #writes = new WeakMap<TokenCacheContext, BegunWrite<Loaded>>()
+  /** The contexts that a call began with: MSAL ends a call with the context that it began it with. */
+  readonly #begun = new WeakSet<TokenCacheContext>()
   #ahead: Opened<Loaded> | undefined
   /** The loads that no write has followed yet. */
   #loads = 0
@@ -118,6 +121,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
+    this.#begun.add(context)
     if (isBeingEmptied(context)) return
     if (context.cacheHasChanged) return this.#beginWrite(context)
     const opened = this.#ahead ?? { loaded: await this.load() }
@@ -132,11 +136,11 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   }
 
   async afterCacheAccess(context: TokenCacheContext): Promise<void> {
-    const begun = this.#writes.get(context)
+    const write = this.#writes.get(context)
     // Nothing changed, or the load failed: a context whose load failed never writes (P7).
-    if (begun === undefined) return
+    if (write === undefined) return this.#checkBegun(context)
     this.#writes.delete(context)
-    const { turn, loaded, shown, unlock } = begun
+    const { turn, loaded, shown, unlock } = write
     let others: SerializedCache
     try {
       const changes = turn.endWrite()
@@ -154,6 +158,15 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
       const isSignIn = owner !== NO_OWNER && Object.keys(cache.Account).length > 0
       if (isSignIn) await storeSignIn(this.accounts, owner, cache)
     }
+  }
+
+  /** A changed cache would be lost in silence (P13). What came with MSAL's own calls has been seen before. */
+  #checkBegun(context: TokenCacheContext): void {
+    if (!context.cacheHasChanged || this.#begun.has(context)) return
+    throw new ConfigurationError(
+      'nothing was stored: afterCacheAccess was called without beforeCacheAccess of the same context. To store a ' +
+        'token cache that you have, call plugin.importCache(serialized)',
+    )
   }
 
   async #beginWrite(context: TokenCacheContext): Promise<void> {
