@@ -37,8 +37,8 @@ const twenty =
     ' ',
   )
 
-const together: Scenario = {
-  id: 'together',
+const twentySignIns: Scenario = {
+  id: 'twenty',
   title: 'Twenty sign-ins at once',
   description:
     'Twenty people sign in at the same moment, on one client. Then each of them comes back for a token.',
@@ -79,8 +79,8 @@ const together: Scenario = {
   },
 }
 
-const refresh: Scenario = {
-  id: 'refresh',
+const evictionDuringRefresh: Scenario = {
+  id: 'eviction',
   title: 'Evict during a refresh',
   description:
     'Alice’s token is being refreshed. While the provider’s answer is on its way, she is evicted. Then the answer arrives.',
@@ -113,7 +113,7 @@ const refresh: Scenario = {
   },
 }
 
-const elsewhere: Scenario = {
+const signOutElsewhere: Scenario = {
   id: 'elsewhere',
   title: 'Sign out of the other app',
   description:
@@ -139,7 +139,7 @@ const elsewhere: Scenario = {
   },
 }
 
-export const scenarios: readonly Scenario[] = [together, refresh, elsewhere]
+export const scenarios: readonly Scenario[] = [twentySignIns, evictionDuringRefresh, signOutElsewhere]
 
 /** After what should have ended Alice's sign-in. */
 function ending(
