@@ -152,18 +152,24 @@ describe.skipIf(missingBrowser())('the demo page in a browser', () => {
     await page.keyboard.press('Space')
     await shows(page, '#outcome', 'A new token from the provider')
     expect(await focused(page)).toMatchObject({ id: 'refresh' })
-
     await page.locator('#eviction-run').focus()
     await played(page, 'eviction', () => page.keyboard.press('Enter'))
     expect(await focused(page)).toEqual({ id: 'eviction-run', outlined: true })
 
-    // What the reader has opened stays open when the page is brought up to date.
-    const summary = page.locator('#actions summary').nth(1)
-    await summary.focus()
+    // What the reader has opened stays open when the page is brought up to date, and the reader stays there.
+    const action = page.locator('#actions > details').nth(1)
+    const id = await action.getAttribute('id')
+    await action.locator('summary').first().focus()
     await page.keyboard.press('Enter')
-    const opened = (await page.locator('#actions > details').nth(1).getAttribute('id')) ?? ''
-    await press(page, 'Call the API', 'A token from the cache')
-    await page.locator(`#${opened}[open]`).waitFor()
+    await fetch(`${app.url}/evict`, { method: 'POST', headers: { cookie: await cookiesOf(page) } })
+    await shows(page, '#user', 'evicted')
+    expect(await page.locator(`#${id}[open]`).count()).toBe(1)
+    expect(await focused(page)).toEqual({ id: `${id}-summary`, outlined: true })
+
+    await page.locator('#evict').focus()
+    await page.keyboard.press('Enter')
+    await shows(page, '#outcome', 'nothing left to delete')
+    expect(await focused(page)).toMatchObject({ id: 'evict' })
   })
 
   test('status messages are in live regions that stay while their content changes', async () => {

@@ -44,7 +44,7 @@ const meanings: Record<RecordKind, string> = {
 
 function otherRecords(records: readonly RecordView[]): Html {
   return html`<details id="other-records">
-    <summary>${plural(records.length, 'more record')}, without a token</summary>
+    <summary id="other-records-summary">${plural(records.length, 'more record')}, without a token</summary>
     <ul class="others fine">${records.map(
       ({ key, kind, expiresAt }) =>
         html`<li><strong>${kind}</strong>: ${meanings[kind]}<br><code>${key}</code>, expires ${fromNow(expiresAt)}</li>`,

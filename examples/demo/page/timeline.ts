@@ -35,13 +35,13 @@ function actionView(action: Action, isOpen: boolean, timeline: TimelineView): Ht
   const [first, rest] = [rows.slice(0, SHOWN), rows.slice(SHOWN)]
   return html`
 <details class="action" id="${id}"${isOpen && html` open`}>
-  <summary><strong>${title}</strong>
+  <summary id="${id}-summary"><strong>${title}</strong>
     <span class="quiet">${app}, ${timeOfDay(at)}, ${plural(entries.length, 'entry', 'entries')} in ${milliseconds(length)}</span>
   </summary>
   <ol class="entries">${first}</ol>
   ${
     rest.length > 0 &&
-    html`<details id="${id}-rest"><summary>${plural(rest.length, 'more entry', 'more entries')}</summary>
+    html`<details id="${id}-rest"><summary id="${id}-rest-summary">${plural(rest.length, 'more entry', 'more entries')}</summary>
       <ol class="entries" start="${SHOWN + 1}">${rest}</ol></details>`
   }
 </details>`
