@@ -2,11 +2,11 @@ import { defineConfig } from 'tsup'
 
 export default defineConfig({
   entry: ['src/index.ts'],
-  format: ['esm', 'cjs'],
+  // Node 22.12 and later can `require()` it too, and two copies in one process cannot disagree.
+  format: 'esm',
   target: 'node22',
   dts: true,
   clean: true,
-  sourcemap: true,
   // Keeps `node:crypto` as it is: without the prefix, bundlers take it for a package.
   removeNodeProtocol: false,
 })
