@@ -7,6 +7,10 @@ export default defineConfig({
   target: 'node22',
   dts: true,
   clean: true,
+  esbuildOptions(options) {
+    // `sideEffects: false` is meant for hosts: here it would drop the check of Node's version.
+    options.ignoreAnnotations = true
+  },
   // Keeps `node:crypto` as it is: without the prefix, bundlers take it for a package.
   removeNodeProtocol: false,
 })

@@ -1,3 +1,5 @@
+import './node-version.ts'
+
 export type { AuthorizationResponse } from './authorization-response.ts'
 export {
   type AppTokenRequest,

@@ -1,13 +1,17 @@
 import { execFile } from 'node:child_process'
 import { globSync, readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as library from '../../src/index.ts'
-import { makeConsumer, pack } from '../../tools/pack.ts'
+import { makeConsumer, pack, root } from '../../tools/pack.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
 
 const run = promisify(execFile)
+const { engines } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+  engines: { node: string }
+}
+
 describe('the packed library', () => {
   let folder: string
   let consumer: string
@@ -62,4 +66,31 @@ describe('the packed library', () => {
     const code = readFileSync(join(consumer, 'node_modules/msal-keyv/dist/index.js'), 'utf8')
     expect(code).not.toContain('sourceMappingURL')
   })
+
+  test.each([
+    ['import', 'old.mjs', "import 'msal-keyv'"],
+    ['require', 'old.cjs', "require('msal-keyv')"],
+  ])('%s on a Node that is too old fails with the version that is needed', async (_, name, code) => {
+    const node = await oldNode()
+    const message = await run(node, [script(name, code)]).then(
+      () => 'no failure',
+      (error: { stderr: string }) => error.stderr,
+    )
+    expect(message).toMatch(/Error: msal-keyv needs Node\.js 22\.12 or later; this is 20\./)
+    expect(engines.node).toBe('>=22.12')
+  })
 })
+
+/** Node 20: one on the PATH, or else the one that npm brings. */
+async function oldNode(): Promise<string> {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const node = join(folder, 'node')
+    const version = await run(node, ['--version']).then(
+      ({ stdout }) => stdout,
+      () => '',
+    )
+    if (version.startsWith('v20.')) return node
+  }
+  const args = ['exec', '--yes', '--package=node@20.20.2', '--', 'node', '-p', 'process.execPath']
+  return (await run('npm', args)).stdout.trim()
+}
