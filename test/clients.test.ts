@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { CryptoProvider } from '@azure/msal-node'
+import { CryptoProvider, version } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
@@ -270,7 +270,9 @@ describe('the clouds of Entra ID', () => {
     const url = new URL(await msal.getAuthCodeUrl({ scopes: SCOPES, redirectUri, state: 's' }))
     expect(url.host).toBe(new URL(authority).host)
     await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(entra.user()) })
-    expect(entra.discoveryRequests).toBe(0)
+    // MSAL 3 has not built in the authority of China's cloud.
+    const isUnknown = version.startsWith('3.') && authority.includes('.cn/')
+    expect(entra.discoveryRequests).toBe(isUnknown ? 1 : 0)
   })
 })
 

@@ -325,16 +325,12 @@ describe('broken on purpose', () => {
   test('without the check of the generation, a late callback ends the next sign-in', async () => {
     const good = await import('../src/index.ts')
     expect(await lateCallbackEndsTheNext(good)).toBe(false)
-    const broken = await mutant(
-      'logout-handler.ts',
-      'if (await partitions.isCurrent(homeAccountId, generation))',
-      'if (generation)',
-    )
+    const broken = await mutant('callback of any generation')
     expect(await lateCallbackEndsTheNext(broken)).toBe(true)
   })
 
   test('without the check of the issuer, two issuers mix', async () => {
-    const broken = await mutant('logout-handler.ts', ' && isOf(link.issuer)', '')
+    const broken = await mutant('callback of any issuer')
     const entra = new EntraStandIn({ size: 'small' })
     const plugin = new broken.KeyvCachePlugin({ store: new Keyv(), clientId: CLIENT_ID })
     const logout = new broken.LogoutHandler(plugin, { issuer: ISSUER })

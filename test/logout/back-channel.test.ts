@@ -102,7 +102,7 @@ const subject = without("if (subject !== undefined && !isValue(subject)) throw u
 const somebody = without("if (sid === undefined && subject === undefined) throw unacceptable('sub')")
 const age = without('maxTokenAge: LONGEST_LIFE - CLOCK_TOLERANCE,')
 const duplicates: Mutation = ['request.ts', 'if (others.length > 0)', 'if (others.length > 9)']
-const contentType: Mutation = ['request.ts', '!FORM.test(contentTypeOf(headers))', 'false']
+const contentType: Mutation = ['body.ts', 'mediaTypeOf(headers) !== mediaType', 'false']
 
 const refused: Refusal[] = [
   // The conformance suite's.
@@ -228,7 +228,7 @@ const refused: Refusal[] = [
   ],
   [
     'a body of 1 MB',
-    ['request.ts', 'if (size > LONGEST_REQUEST)', 'if (size > 1e9)'],
+    ['body.ts', 'if (size > longest)', 'if (size > 1e9)'],
     async () => post({ logout_token: await sign(rsa), padding: 'x'.repeat(1024 * 1024) }),
   ],
   ...[

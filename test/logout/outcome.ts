@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { LogoutCallbackError } from '../../src/errors.ts'
+import { BadRequestError } from '../../src/logout/body.ts'
 import { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from '../../src/logout/parse.ts'
 import type { LogoutRequest } from '../../src/logout/request.ts'
 import { mutant } from '../support/mutant.ts'
@@ -13,12 +14,23 @@ export function parse(request: LogoutRequest, options: Options = {}): Promise<Lo
   return parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
 }
 
-/** The typed error, which must be the outcome. */
-export async function refusal(outcome: Promise<unknown>): Promise<LogoutCallbackError> {
-  const error = await outcome.then(
+async function reasonOf(outcome: Promise<unknown>): Promise<unknown> {
+  return outcome.then(
     () => undefined,
     (reason: unknown) => reason,
   )
+}
+
+/** The error of a reader that no endpoint has typed yet, which must be the outcome. */
+export async function badRequest(outcome: Promise<unknown>): Promise<BadRequestError> {
+  const error = await reasonOf(outcome)
+  expect(error).toBeInstanceOf(BadRequestError)
+  return error as BadRequestError
+}
+
+/** The typed error, which must be the outcome. */
+export async function refusal(outcome: Promise<unknown>): Promise<LogoutCallbackError> {
+  const error = await reasonOf(outcome)
   expect(error).toBeInstanceOf(LogoutCallbackError)
   const refused = error as LogoutCallbackError
   expect(refused).toMatchObject({ code: 'ERR_LOGOUT_CALLBACK', error: 'invalid_request' })

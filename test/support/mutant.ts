@@ -1,26 +1,28 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as Library from '../../src/index.ts'
+import { type Change, changedFiles, changesOf, type MutantName, SOURCES } from './mutants.ts'
 
-const root = new URL('../..', import.meta.url).pathname
+const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
 
-/**
- * The library, or the module `entry` of it, broken on purpose: `line` in `file` replaced by something else. A test
- * that guards a promise proves with it that it can fail.
- */
+/** The library, or the module `entry` of it, broken on purpose as the table of mutants says. */
+export async function mutant<Module = typeof Library>(name: MutantName, entry?: string): Promise<Module>
+/** The same, broken in a place that the test names itself. */
 export async function mutant<Module = typeof Library>(
   file: string,
-  line: string,
+  text: string,
   replacement: string,
-  entry = 'index.ts',
-): Promise<Module> {
-  const folder = mkdtempSync(join(root, 'node_modules', '.mutant-'))
+  entry?: string,
+): Promise<Module>
+export async function mutant<Module>(...of: (string | undefined)[]): Promise<Module> {
+  const [name = '', second = '', replacement] = of
+  const isNamed = replacement === undefined
+  const changes: readonly Change[] = isNamed ? changesOf(name as MutantName) : [[name, second, replacement]]
+  const entry = (isNamed ? second : of[3]) || 'index.ts'
+  const folder = mkdtempSync(join(NODE_MODULES, '.mutant-'))
   try {
-    cpSync(join(root, 'src'), folder, { recursive: true })
-    const path = join(folder, file)
-    const source = readFileSync(path, 'utf8')
-    if (source.split(line).length !== 2) throw new Error(`${file} has not exactly one: ${line}`)
-    writeFileSync(path, source.replace(line, replacement))
+    cpSync(SOURCES, folder, { recursive: true })
+    for (const [file, text] of changedFiles(changes)) writeFileSync(join(folder, file), text)
     return (await import(/* @vite-ignore */ join(folder, entry))) as Module
   } finally {
     rmSync(folder, { recursive: true })
