@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { cp, mkdir, readdir, symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 
 export const root = join(import.meta.dirname, '..')
@@ -18,10 +18,7 @@ const LEFT_OUT = new Set(['node_modules', 'dist', 'coverage', '.git', '.cache'])
  */
 export async function pack(folder: string): Promise<string> {
   const copy = join(folder, 'checkout')
-  await mkdir(copy)
-  for (const name of await readdir(root)) {
-    if (!LEFT_OUT.has(name)) await cp(join(root, name), join(copy, name), { recursive: true })
-  }
+  await cp(root, copy, { recursive: true, filter: (path) => !LEFT_OUT.has(basename(path)) })
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
   await run('npm', ['pack', '--pack-destination', folder], { cwd: copy })
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))
