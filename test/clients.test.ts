@@ -160,7 +160,7 @@ describe('silent tokens', () => {
   test('a call that begins after a new sign-in does not share a failure from before (P5)', async () => {
     const { msal, user, signIn, store } = host()
     const gate = Promise.withResolvers<void>()
-    store.before('getMany', () => gate.promise)
+    store.before('read', () => gate.promise)
     const before = msal.acquireTokenSilent(user.homeAccountId, { scopes: SCOPES })
     before.catch(() => {})
     await signIn()
@@ -385,7 +385,7 @@ describe('signing out', () => {
       /postLogoutRedirectUri/,
     )
     expect(await msal.plugin.isSignedIn(user)).toBe(true)
-    store.before('set', () => {
+    store.before('write', () => {
       throw new Error('down')
     })
     await expect(msal.signOut(session, { postLogoutRedirectUri })).rejects.toMatchObject({

@@ -29,12 +29,20 @@ interface Readable {
   readonly cache: SerializedCache
 }
 
+/** What was loaded, and what came of reading it, so that it is read once. */
+interface Opened<Loaded> {
+  readonly loaded: Loaded
+  last?: { readonly text: string; readonly readable: Readable | undefined }
+}
+
 /** What was loaded ahead of MSAL. */
 export interface Ahead {
   /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
   readonly fingerprint: string | undefined
   /** What MSAL will see. */
   read(): SerializedCache | undefined
+  /** When the record expires, in epoch milliseconds. */
+  expiresAt(): number
 }
 
 /**
@@ -44,7 +52,7 @@ export interface Ahead {
 export abstract class CachePlugin<Loaded> implements ICachePlugin {
   protected readonly accounts: Accounts
   readonly #writes = new WeakMap<TokenCacheContext, BegunWrite<Loaded>>()
-  #ahead: Loaded | undefined
+  #ahead: Opened<Loaded> | undefined
   /** The loads that no write has followed yet. */
   #loads = 0
 
@@ -64,6 +72,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
   protected abstract fingerprintOf(loaded: Loaded): string | undefined
 
+  /** What was loaded, where there is something. */
+  protected abstract recordOf(loaded: Loaded): { readonly expiresAt: number } | undefined
+
   /** What MSAL may see of it, in MSAL's own serialization. Nothing, where this throws. */
   protected abstract visible(loaded: Loaded): string | undefined
 
@@ -76,13 +87,16 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** Stores what belongs in the record. @returns what does not, and may be a sign-in of other accounts */
   protected abstract commit(write: Write<Loaded>): Promise<SerializedCache>
 
-  /**
-   * Loads ahead of MSAL's next load, which then takes this.
-   */
+  /** Loads ahead of MSAL's next load, which then takes this. */
   async loadAhead(): Promise<Ahead> {
     const loaded = await this.load()
-    this.#ahead = loaded
-    return { fingerprint: this.fingerprintOf(loaded), read: () => this.#readable(loaded)?.cache }
+    const opened = { loaded }
+    this.#ahead = opened
+    return {
+      fingerprint: this.fingerprintOf(loaded),
+      read: () => this.#readable(opened)?.cache,
+      expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
+    }
   }
 
   /**
@@ -93,7 +107,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     const secrets = new Set(Object.values(refused.RefreshToken).map(({ secret }) => secret))
     const { loaded, unlock } = await this.loadForWrite()
     try {
-      const cache = this.#readable(loaded)?.cache ?? emptyCache()
+      const cache = this.#readable({ loaded })?.cache ?? emptyCache()
       const tokens = Object.entries(cache.RefreshToken)
       const kept = tokens.filter(([, { secret }]) => !secrets.has(secret))
       if (kept.length === tokens.length) return
@@ -106,12 +120,12 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
     if (isBeingEmptied(context)) return
     if (context.cacheHasChanged) return this.#beginWrite(context)
-    const loaded = this.#ahead ?? (await this.load())
+    const opened = this.#ahead ?? { loaded: await this.load() }
     this.#ahead = undefined
     this.#loads++
     const turn = await Turn.take(context)
     try {
-      await turn.show((await this.#visible(turn, loaded))?.text)
+      await turn.show((await this.#visible(turn, opened))?.text)
     } finally {
       turn.release()
     }
@@ -147,7 +161,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     let turn: Turn | undefined
     try {
       turn = await Turn.take(context)
-      const readable = await this.#visible(turn, loaded)
+      const readable = await this.#visible(turn, { loaded })
       await turn.beginWrite(readable?.text)
       this.#writes.set(context, { turn, loaded, shown: readable?.cache, unlock })
     } catch (error) {
@@ -157,9 +171,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     }
   }
 
-  async #visible(turn: Turn, loaded: Loaded): Promise<Readable | undefined> {
+  async #visible(turn: Turn, opened: Opened<Loaded>): Promise<Readable | undefined> {
     try {
-      return this.#readable(loaded)
+      return this.#readable(opened)
     } catch (error) {
       await turn.show(undefined)
       throw error
@@ -167,9 +181,14 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   }
 
   /** MSAL deserializes anything into something, so what it is given is looked at before (P8). */
-  #readable(loaded: Loaded): Readable | undefined {
-    const text = this.visible(loaded)
+  #readable(opened: Opened<Loaded>): Readable | undefined {
+    const text = this.visible(opened.loaded)
     if (text === undefined) return undefined
+    if (opened.last?.text !== text) opened.last = { text, readable: this.#read(text) }
+    return opened.last.readable
+  }
+
+  #read(text: string): Readable | undefined {
     const cache = parseCache(text)
     if (cache !== undefined && !isEmpty(cache)) return { text, cache }
     reportMalformed(this.key)

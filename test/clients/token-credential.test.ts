@@ -39,7 +39,7 @@ describe(`a user’s credential, with MSAL Node ${version}`, () => {
         expiresOnTimestamp: result.expiresOn?.getTime(),
         tokenType: 'Bearer',
       })
-      expect(store.calls()).toEqual(['getMany'])
+      expect(store.calls()).toEqual(['read'])
     }
     expect(entra.tokenRequests.refresh_token).toBe(0)
   })
@@ -173,7 +173,7 @@ describe('who has to sign in again', () => {
 
   test('is not meant by a store that fails (P7), nor by a provider that is down or at fault', async () => {
     const { entra, store, credential } = await signedIn()
-    store.before('getMany', () => {
+    store.before('read', () => {
       throw new Error('down')
     })
     await expect(credential.getToken(SCOPES)).rejects.toBeInstanceOf(StoreUnavailableError)

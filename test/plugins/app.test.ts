@@ -3,6 +3,7 @@ import Keyv from 'keyv'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { KeyvCachePlugin } from '../../src/index.ts'
 import { CLIENT_ID, EntraStandIn, SCOPES, TENANT_ID } from '../support/entra.ts'
+import { length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
 import { storedText } from '../support/stored.ts'
@@ -40,31 +41,32 @@ describe('what it costs (P10)', () => {
   test('first 3 store calls, a hit 1, in this process and in another', async () => {
     const { entra, store, client, ask } = host()
     const first = await ask()
-    expect(store.calls()).toEqual(['getMany', 'getMany', 'set'])
+    expect(store.calls()).toEqual(['read', 'read', 'write'])
     const other = new KeyvCachePlugin({ store: store.keyv, clientId: CLIENT_ID })
     for (const by of [client(), client(TENANT_ID, other), client(TENANT_ID.toUpperCase())]) {
       expect(await ask({}, by)).toMatchObject({ fromCache: true, accessToken: first?.accessToken })
-      expect(store.calls()).toEqual(['getMany'])
+      expect(store.calls()).toEqual(['read'])
     }
     expect(entra.tokenRequests.client_credentials).toBe(1)
   })
 
-  test('10,000 tenants: a record each, and a hit is one store call that reads one record', async () => {
+  const TENANTS = length({ short: 500, long: 10_000 })
+  test(`${TENANTS} tenants: a record each, and a hit is one store call that reads one record`, async () => {
     const { entra, map, store, client, ask } = host()
     const tenants = Array.from(
-      { length: 10_000 },
+      { length: TENANTS },
       (_, n) => `${String(n).padStart(8, '0')}-0000-4000-8000-000000000000`,
     )
     for (const tenantId of tenants) await ask({}, client(tenantId))
-    expect(map.size).toBe(10_000)
+    expect(map.size).toBe(TENANTS)
     store.calls()
     const size = Math.max(...[...map.values()].map((value) => value.length))
     expect(size).toBeLessThan(2_000)
-    const hit = await ask({}, client(tenants[7_777]))
+    const hit = await ask({}, client(tenants[TENANTS - 7]))
     expect(hit?.fromCache).toBe(true)
-    expect(store.calls()).toEqual(['getMany'])
-    expect(entra.tokenRequests.client_credentials).toBe(10_000)
-  }, 60_000)
+    expect(store.calls()).toEqual(['read'])
+    expect(entra.tokenRequests.client_credentials).toBe(TENANTS)
+  })
 })
 
 describe('isolation (P1)', () => {
@@ -241,7 +243,7 @@ describe('nothing is left behind (P6)', () => {
 
 test('an outage is an error, never a second token, and nothing is written after it (P7)', async () => {
   const { entra, map, store, ask } = host()
-  store.before('getMany', () => {
+  store.before('read', () => {
     throw new Error('down')
   })
   await expect(ask()).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })

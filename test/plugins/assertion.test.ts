@@ -55,14 +55,14 @@ test('first 4 store calls, repeated 2 and no token request, in this process and 
   store.calls()
   const assertion = entra.assertion(entra.user())
   const first = await ask(assertion)
-  expect(store.calls()).toEqual(['getMany', 'getMany', 'getMany', 'set'])
+  expect(store.calls()).toEqual(['read', 'read', 'read', 'write'])
   const other = new KeyvCachePlugin({ store: store.keyv, clientId: CLIENT_ID })
   for (const by of [client(assertion), client(assertion, other)]) {
     expect(await ask(assertion, SCOPES, by)).toMatchObject({
       fromCache: true,
       accessToken: first?.accessToken,
     })
-    expect(store.calls()).toEqual(['getMany', 'getMany'])
+    expect(store.calls()).toEqual(['read', 'read'])
   }
   expect(entra.tokenRequests.on_behalf_of).toBe(1)
 })
@@ -225,7 +225,7 @@ describe('eviction (P3)', () => {
     const { entra, map, store, plugin, ask } = host()
     const user = entra.user()
     const assertion = entra.assertion(user)
-    store.before('set', () => plugin.evictAccount(user.homeAccountId))
+    store.before('write', () => plugin.evictAccount(user.homeAccountId))
     await ask(assertion)
     expect(records(map)).toHaveLength(1)
     await expect(ask(assertion)).rejects.toMatchObject(evicted)
@@ -278,9 +278,9 @@ describe('eviction (P3)', () => {
         const by = entra.client(plugin.forAssertion(assertion))
         await by.getTokenCache().getAllAccounts()
         // Between the load for the write and the read of the generation.
-        store.before('getMany', () => undefined)
-        store.before('getMany', () => undefined)
-        store.before('getMany', () => plugin.evictAccount(user.homeAccountId))
+        store.before('read', () => undefined)
+        store.before('read', () => undefined)
+        store.before('read', () => plugin.evictAccount(user.homeAccountId))
         await by.acquireTokenOnBehalfOf({ oboAssertion: assertion, scopes: ['Mail.Read'] })
         return records(map).flatMap(({ cache }) => Object.values(cache.AccessToken ?? {}))
       }
@@ -371,10 +371,10 @@ test('an outage is an error, and nothing is written after it (P7)', async () => 
   const down = () => {
     throw new Error('down')
   }
-  store.before('getMany', down)
+  store.before('read', down)
   await expect(ask(assertion)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
   expect(entra.tokenRequests.on_behalf_of).toBe(0)
-  store.before('set', down)
+  store.before('write', down)
   await expect(ask(assertion)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
   expect(map.size).toBe(0)
 })

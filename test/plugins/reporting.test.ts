@@ -3,7 +3,7 @@ import Keyv from 'keyv'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ConfidentialClients } from '../../src/index.ts'
 import { acquireSilently, EntraStandIn, SCOPES } from '../support/entra.ts'
-import { observe } from '../support/observed-store.ts'
+import { observe, type StoreCall } from '../support/observed-store.ts'
 
 let failures = 0
 const count = () => void failures++
@@ -25,7 +25,7 @@ function host() {
 }
 
 test("onCommitFailure: 'report' returns what a refresh acquired, and stores it with the next", async () => {
-  for (const call of ['getMany', 'setMany'] as const) {
+  for (const call of ['read', 'write'] as const) {
     failures = 0
     const { entra, store, msal, signIn } = host()
     const session = await signIn(entra.user())
@@ -49,7 +49,7 @@ test("with 'report' a sign-in that is not stored, a failed load and a failed evi
   const { store, msal, signIn, entra } = host()
   const user = entra.user()
   const session = await signIn(user)
-  const failing = async (call: 'getMany' | 'set' | 'setMany', action: () => Promise<unknown>) => {
+  const failing = async (call: StoreCall, action: () => Promise<unknown>) => {
     store.before(call, () => {
       throw new Error('down')
     })
@@ -57,20 +57,20 @@ test("with 'report' a sign-in that is not stored, a failed load and a failed evi
       code: expect.stringMatching(/^ERR_(STORE_UNAVAILABLE|EVICTION)$/),
     })
   }
-  await failing('setMany', () => signIn(user))
-  await failing('getMany', () => msal.acquireTokenSilent(session, { scopes: SCOPES }))
-  await failing('set', () => msal.plugin.evictAccount(user.homeAccountId))
+  await failing('write', () => signIn(user))
+  await failing('read', () => msal.acquireTokenSilent(session, { scopes: SCOPES }))
+  await failing('write', () => msal.plugin.evictAccount(user.homeAccountId))
 })
 
 test("with 'report' removeAccount, and a sign-in on a bound client, still throw", async () => {
   const { entra, store, msal, signIn } = host()
   const user = entra.user()
   await signIn(user)
-  const down = (call: 'getMany' | 'set' | 'setMany') =>
+  const down = (call: StoreCall) =>
     store.before(call, () => {
       throw new Error('down')
     })
-  for (const call of ['getMany', 'set'] as const) {
+  for (const call of ['read', 'write'] as const) {
     const cache = entra.client(msal.plugin.forAccount(user)).getTokenCache()
     const [account] = await cache.getAllAccounts()
     if (account === undefined) throw new Error('the account is not there')
@@ -79,7 +79,7 @@ test("with 'report' removeAccount, and a sign-in on a bound client, still throw"
     expect(await msal.plugin.isSignedIn(user)).toBe(true)
   }
   const another = entra.user()
-  down('setMany')
+  down('write')
   await expect(entra.signIn(entra.client(msal.plugin.forAccount(another)), another)).rejects.toMatchObject({
     code: 'ERR_STORE_UNAVAILABLE',
   })
@@ -93,7 +93,7 @@ test("with 'report' what could not be stored leaves MSAL's memory, and the next 
   const held = entra.hold(({ grant }) => grant === 'refresh_token')
   const refresh = acquireSilently(client, user.homeAccountId, { forceRefresh: true })
   await held.arrived
-  store.before('getMany', () => {
+  store.before('read', () => {
     throw new Error('down')
   })
   held.release()

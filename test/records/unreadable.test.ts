@@ -1,12 +1,12 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import Keyv from 'keyv'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { generateEncryptionKey, KeyvCachePlugin } from '../../src/index.ts'
 import { resolveEncryptionKeys } from '../../src/records/encryption-keys.ts'
 import { encodeRecord, type StoredRecord } from '../../src/records/record.ts'
 import { Sealing } from '../../src/records/sealing.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, TENANT_ID } from '../support/entra.ts'
-import { type Kind, kindOf, runEveryFlow } from '../support/every-flow.ts'
+import { type EveryFlow, type Kind, kindOf, runEveryFlow } from '../support/every-flow.ts'
 import { mutant } from '../support/mutant.ts'
 import { keysOf } from '../support/stored.ts'
 
@@ -257,22 +257,32 @@ describe('an unreadable record of any other kind', () => {
   const others: Kind[] = ['_a', '_o', '_l', '_s', '_j']
   const damages = DAMAGES.flatMap((damage) => others.map((kind) => [kind, ...damage] as const))
 
-  async function everyFlow(kind: Kind, [, , change]: Damage) {
-    const map = new Map<string, string>()
-    const store = new Keyv(map, { useKeyPrefix: false })
-    const world = await runEveryFlow(store, { encryptionKeys }, 'small')
+  const map = new Map<string, string>()
+  const store = new Keyv(map, { useKeyPrefix: false })
+  let world: EveryFlow
+  let records: [string, string][]
+
+  beforeAll(async () => {
+    world = await runEveryFlow(store, { encryptionKeys }, 'small')
+    records = [...map]
+  })
+
+  /** What every flow has left, with the records of one kind damaged. */
+  async function damaged(kind: Kind, [, , change]: Damage) {
+    map.clear()
+    for (const [key, value] of records) map.set(key, value)
     const keys = [...map.keys()].filter((key) => kindOf(key) === kind)
     for (const key of keys) {
       const [sealed] = await store.getMany<string>([key])
       await store.set(key, change(found(key, sealed ?? '')), 60_000)
     }
     reports()
-    return { ...world, keys, map }
+    return { ...world, keys }
   }
 
   test.each(damages)('%s, %s (%s), counts as absent', async (kind, ...damage) => {
     const [reason] = damage
-    const { keys, useAll, logout, logoutToken, ada, entra } = await everyFlow(kind, damage)
+    const { keys, useAll, logout, logoutToken, ada, entra } = await damaged(kind, damage)
     const fromCache = Object.fromEntries(
       (await useAll()).map(({ flow, result, error }) => [flow, result?.fromCache ?? (error as Error).name]),
     )
@@ -301,7 +311,7 @@ describe('an unreadable record of any other kind', () => {
 
   test.each(['_a', '_o', '_l'] as const)('%s that opens but is no token cache is malformed', async (kind) => {
     for (const damage of NO_TOKEN_CACHE) {
-      const { keys, useAll } = await everyFlow(kind, damage)
+      const { keys, useAll } = await damaged(kind, damage)
       const results = await useAll()
       expect(results.filter(({ result }) => result?.fromCache !== true)).toHaveLength(1)
       expect(reports()).toEqual(keys.map((key) => ({ key, reason: 'malformed' })))
