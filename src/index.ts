@@ -1,3 +1,5 @@
+import './node-version.ts'
+
 export type { Eviction } from './accounts/evictions.ts'
 export type { AccountRef, HostSession } from './accounts/identity.ts'
 export type { SessionInfo } from './accounts/sessions.ts'
