@@ -146,6 +146,7 @@ async function published(run: () => Promise<unknown>): Promise<string> {
   const names = Object.keys({
     'msal-keyv:unreadable-record': true,
     'msal-keyv:unknown-session': true,
+    'msal-keyv:issuer-mismatch': true,
     'msal-keyv:sign-in-without-link': true,
     'msal-keyv:refused-write': true,
     'msal-keyv:commit-failed': true,

@@ -179,7 +179,7 @@ describe('races', () => {
         if (calls++ === order) other = there.callback('two')
         return other
       }
-      for (const call of ['getMany', 'getMany', 'getMany', 'getMany', 'set', 'set', 'setMany'] as const) {
+      for (const call of ['read', 'read', 'read', 'read', 'write', 'write', 'write'] as const) {
         store.before(call, meanwhile)
       }
       await here.callback('one')
@@ -198,16 +198,7 @@ describe('races', () => {
         if (calls++ === order) signedIn = there.signIn({ ...person, sid: 'two' })
         return signedIn
       }
-      for (const call of [
-        'getMany',
-        'getMany',
-        'getMany',
-        'getMany',
-        'getMany',
-        'set',
-        'set',
-        'delete',
-      ] as const) {
+      for (const call of ['read', 'read', 'read', 'read', 'read', 'write', 'write', 'delete'] as const) {
         store.before(call, meanwhile)
       }
       await here.callback('one')

@@ -162,7 +162,7 @@ describe.each(Object.keys(notificationHosts))('%s', (name) => {
   test('is sent again what it could not carry out', async () => {
     await subscribe()
     graph.disable(alice.user.oid)
-    store.before('set', () => {
+    store.before('write', () => {
       throw new Error('down')
     })
     expect(await graph.deliver()).toEqual([503])

@@ -47,7 +47,7 @@ describe('a blob of several accounts', () => {
     await plugin.importCache(serialized)
     const each = { reads: 20 + 2, writes: 20 }
     const made = calls()
-    expect(made.filter((call) => call === 'getMany')).toHaveLength(each.reads)
+    expect(made.filter((call) => call === 'read')).toHaveLength(each.reads)
     expect(made.filter((call) => call === 'write')).toHaveLength(each.writes)
     expect(made).toHaveLength(each.reads + each.writes)
   })
@@ -62,7 +62,7 @@ describe('a blob of several accounts', () => {
     expect(second.imported).toEqual([])
     expect(second.skipped).toEqual(first.imported.map((account) => ({ ...account, reason: 'stored' })))
     expect(map).toEqual(before)
-    expect(calls()).toEqual(['getMany', 'getMany'])
+    expect(calls()).toEqual(['read', 'read'])
   })
 
   test('a logout callback finds an imported account, and ends it for good', async () => {

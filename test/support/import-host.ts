@@ -23,7 +23,7 @@ export function importHost(entra = new EntraStandIn({ size: 'small' }), Plugin =
     silent: (user: User, forceRefresh = false, by: ICachePlugin = plugin.forAccount(user)) =>
       acquireSilently(entra.client(by), user.homeAccountId, { forceRefresh }),
     /** The calls of the store since the last look. */
-    calls: () => store.calls().map((call) => (call === 'set' || call === 'setMany' ? 'write' : call)),
+    calls: () => store.calls(),
   }
 }
 
