@@ -1,14 +1,17 @@
 import type { ICachePlugin } from '@azure/msal-node'
+import type { Partition } from './accounts/account-snapshot.ts'
 import { Accounts } from './accounts/accounts.ts'
 import { checkSessionKey, readAssertion } from './accounts/assertion.ts'
 import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
 import { checkTenantId } from './accounts/tenant.ts'
 import { TokenRecords } from './accounts/token-records.ts'
-import { report } from './diagnostics.ts'
+import { report, reportMalformed } from './diagnostics.ts'
+import { parseCache } from './msal/schema.ts'
 import { type KeyvCachePluginOptions, resolveOptions, type Settings } from './options.ts'
 import { AccountPlugin } from './plugins/account.ts'
 import { AppPlugin } from './plugins/app.ts'
 import { AssertionPlugin } from './plugins/assertion.ts'
+import { type ImportReport, importCache } from './plugins/import.ts'
 import { LongRunningPlugin } from './plugins/long-running.ts'
 import { ReportingPlugin } from './plugins/reporting.ts'
 import { type OneSignIn, SignInPlugin } from './plugins/sign-in.ts'
@@ -63,9 +66,24 @@ export class Core {
   }
 
   async isSignedIn(of: SignInRef): Promise<boolean> {
+    return (await this.#signedIn(of)) !== undefined
+  }
+
+  importCache(serialized: string): Promise<ImportReport> {
+    return importCache(this.accounts, this.clientId, serialized)
+  }
+
+  async exportAccount(of: SignInRef): Promise<string | undefined> {
+    const cache = (await this.#signedIn(of))?.cache
+    if (cache === undefined || parseCache(cache) !== undefined) return cache
+    reportMalformed(this.accounts.keyOf(of.homeAccountId))
+    return undefined
+  }
+
+  async #signedIn(of: SignInRef): Promise<Partition | undefined> {
     const { partition, isSessionEnded } = await this.accounts.load(of)
-    if (partition === undefined || isSessionEnded) return false
-    return of.generation === undefined || of.generation === partition.generation
+    const isOther = of.generation !== undefined && of.generation !== partition?.generation
+    return isSessionEnded || isOther ? undefined : partition
   }
 
   /** The session for the host to keep. Says so where no logout callback will ever find it. */

@@ -1,3 +1,5 @@
+import './node-version.ts'
+
 export type { Eviction } from './accounts/evictions.ts'
 export type { AccountRef, HostSession } from './accounts/identity.ts'
 export type { SessionInfo } from './accounts/sessions.ts'
@@ -46,6 +48,7 @@ export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
 export { LogoutHandler, type LogoutHandlerOptions } from './logout-handler.ts'
 export type { KeyvCachePluginOptions } from './options.ts'
 export { KeyvCachePlugin } from './plugin.ts'
+export type { ImportedAccount, ImportReport, SkippedAccount } from './plugins/import.ts'
 export { type EncryptionKey, generateEncryptionKey } from './records/encryption-keys.ts'
 export type { StoreCheck, StoreWarning } from './store/check.ts'
 export type { KeyvLike } from './store/keyv-store.ts'

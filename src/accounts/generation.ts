@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { report } from '../diagnostics.ts'
 import { decodeRecord, type RecordDefect, type StoredRecord } from '../records/record.ts'
 
@@ -23,6 +23,18 @@ export const GENERATION_LIFETIME = LONGEST_TTL + 60 * 60 * 1000
 
 export function newGeneration(): string {
   return randomBytes(16).toString('base64url')
+}
+
+/**
+ * The generation of an account that is imported: the same for whoever imports it. Two processes that import one account
+ * at once cannot tell which of them wrote last, and so neither may end the sign-in of the other.
+ *
+ * An account is imported only where no eviction of it is known, and the record of an eviction outlives all that was ever
+ * written under the generation that it ended: nothing of an earlier import is left that this could bring back.
+ * @param generationKey of the account
+ */
+export function importedGeneration(generationKey: string): string {
+  return createHash('sha256').update(`imported ${generationKey}`).digest('base64url').slice(0, 22)
 }
 
 /** The record that an eviction writes. It holds no token, and is not sealed. */

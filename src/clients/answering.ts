@@ -41,7 +41,7 @@ export async function answer(
   const stored = ahead.read()
   try {
     const given = await ask(stored)
-    if (isPlain) answers.remember(key, ahead.fingerprint, account, stored, given)
+    if (isPlain) answers.remember(key, ahead, account, given)
     return given
   } catch (error) {
     await forgetIfRefused(error, plugin, stored)

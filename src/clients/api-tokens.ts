@@ -29,7 +29,7 @@ export class ApiTokens {
     const given = await answer(this.#answers, asked, plugin, async () => {
       const cachePlugin = this.#core.withFailurePolicy(plugin, 'all')
       const client = await this.#clients.client(cachePlugin, this.#clients.authorityOf(tenantId))
-      return { result: answered(await client.acquireTokenByClientCredential(request)) }
+      return { result: answered(await client.acquireTokenByClientCredential({ ...request })) }
     })
     return handOut(given, request)
   }
@@ -40,9 +40,9 @@ export class ApiTokens {
     const given = await answer(this.#answers, asked, plugin, async () => {
       const cachePlugin = this.#core.withFailurePolicy(plugin, 'all')
       const client = await this.#clients.client(cachePlugin, request.authority)
-      // MSAL looks for the token in memory only, and forgets whose it is.
+      // MSAL looks for the token in memory only, and forgets whose it is. It also adds to the request.
       const [account = null] = await client.getTokenCache().getAllAccounts()
-      const result = answered(await client.acquireTokenOnBehalfOf(request))
+      const result = answered(await client.acquireTokenOnBehalfOf({ ...request }))
       return { result: result.fromCache ? { ...result, account: result.account ?? account } : result }
     })
     return handOut(given, request)

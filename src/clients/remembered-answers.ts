@@ -1,6 +1,6 @@
 import type { AuthenticationResult } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
-import type { SerializedCache } from '../msal/schema.ts'
+import type { Ahead } from '../plugins/cache-plugin.ts'
 
 /** How much a process keeps of the last answers. */
 export interface RememberedAnswersOptions {
@@ -73,23 +73,21 @@ export class RememberedAnswers {
   }
 
   /**
-   * Remembers an answer that MSAL gave from this cache, and would give again.
+   * Remembers an answer that MSAL gave from what was loaded, and would give again.
    * @param account whose eviction ends it
    */
-  remember(
-    request: string,
-    fingerprint: string | undefined,
-    account: string,
-    cache: SerializedCache | undefined,
-    answer: Answer,
-  ): void {
+  remember(request: string, loaded: Ahead, account: string, answer: Answer): void {
+    const { fingerprint } = loaded
     const { result } = answer
-    const token = Object.values(cache?.AccessToken ?? {}).find(({ secret }) => secret === result.accessToken)
-    if (fingerprint === undefined || token === undefined || !result.fromCache) return
-    if (result.tokenType.toLowerCase() !== 'bearer') return
-    const seconds = Math.min(Number(token.expires_on) - RENEWAL_OFFSET, Number(token.refresh_on || Infinity))
-    const from = Number(token.cached_at) * 1000
-    const until = seconds * 1000
+    const isBearer = result.tokenType.toLowerCase() === 'bearer'
+    if (fingerprint === undefined || !result.fromCache || !isBearer) return
+    const tokens = Object.values(loaded.read()?.AccessToken ?? {})
+    const token = tokens.find(({ secret }) => secret === result.accessToken)
+    if (token === undefined) return
+    // MSAL rounds its seconds to the nearest.
+    const from = Number(token.cached_at) * 1000 - 500
+    const renewal = Math.min(Number(token.expires_on) - RENEWAL_OFFSET, Number(token.refresh_on || Infinity))
+    const until = Math.min(renewal * 1000, loaded.expiresAt())
     if (!(from <= Date.now() && Date.now() < until)) return
     const texts = [request, fingerprint, result.accessToken, result.idToken, result.idToken]
     const bytes = texts.reduce((sum, text) => sum + text.length, OVERHEAD)

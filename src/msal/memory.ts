@@ -127,10 +127,10 @@ export class Turn {
   }
 
   async #clear(): Promise<void> {
-    // MSAL keeps what it deserialized last, and would bring it back after an eviction.
-    this.#cache.deserialize('')
     // A client that is made for one call has nothing to clear.
-    if (!this.#isEmpty) await emptying.run(this.#cache, () => this.#cache.overwriteCache())
+    if (this.#isEmpty) return
+    this.#dropSnapshot()
+    await emptying.run(this.#cache, () => this.#cache.overwriteCache())
   }
 
   get #isEmpty(): boolean {
@@ -142,8 +142,12 @@ export class Turn {
   }
 
   #add(serialized: string | undefined): void {
-    if (serialized === undefined) return
-    this.#cache.deserialize(serialized)
+    if (serialized !== undefined) this.#cache.deserialize(serialized)
+    this.#dropSnapshot()
+  }
+
+  /** MSAL keeps what it deserialized last, and would bring it back after an eviction. */
+  #dropSnapshot(): void {
     this.#cache.deserialize('')
   }
 }

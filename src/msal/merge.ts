@@ -95,6 +95,17 @@ function without<Token>(
 
 const SAME_IN_BOTH_REFRESH_TOKENS = ['home_account_id', 'environment', 'client_id', 'family_id'] as const
 
+/**
+ * Without those that another one replaces: after an upgrade from MSAL 3, two lie in one cache. MSAL appends what is new,
+ * so the last one is the newest.
+ */
+export function newestRefreshTokens(tokens: Record<string, RefreshToken>): Record<string, RefreshToken> {
+  return Object.entries(tokens).reduce<Record<string, RefreshToken>>(
+    (newest, [key, token]) => ({ ...without(newest, { [key]: token }, isSameRefreshToken), [key]: token }),
+    {},
+  )
+}
+
 /** By its members: MSAL 3 writes a refresh token under another key than MSAL 5 and later, which must not keep both. */
 function isSameRefreshToken(replacement: RefreshToken, token: RefreshToken): boolean {
   // What MSAL leaves empty, it may leave out.

@@ -72,7 +72,8 @@ const TEXT_MEMBERS: Record<(typeof OWNED_SECTIONS)[number], readonly string[]> =
   RefreshToken: CREDENTIAL_MEMBERS,
 }
 
-function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
+/** Whether MSAL can read this entity of this section. */
+export function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
   if (!isObject(entity) || !TEXT_MEMBERS[section].every((member) => isText(entity[member]))) return false
   const { tenantProfiles, token_type = '' } = entity
   // Without these, MSAL does not find the account that it has.

@@ -14,7 +14,6 @@ import { commitSignIn } from './store-sign-in.ts'
 
 /** Shows MSAL one account, of one generation; see {@link GenerationPin}. */
 export class AccountPlugin extends CachePlugin<AccountSnapshot> {
-  protected readonly key: string
   readonly #of: SignInRef
   readonly #pin: GenerationPin
   /** The links that the partition had when it was loaded last: a write renews them. */
@@ -22,9 +21,12 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
 
   constructor(accounts: Accounts, of: SignInRef) {
     super(accounts)
-    this.key = accounts.keyOf(of.homeAccountId)
     this.#of = of
     this.#pin = new GenerationPin(of.generation)
+  }
+
+  protected get key(): string {
+    return this.accounts.keyOf(this.#of.homeAccountId)
   }
 
   /** The one generation that this plugin shows, once it is known. */
@@ -42,6 +44,10 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
 
   protected fingerprintOf({ fingerprint }: AccountSnapshot): string | undefined {
     return fingerprint
+  }
+
+  protected recordOf({ partition }: AccountSnapshot) {
+    return partition
   }
 
   protected visible({ partition, current, isSessionEnded }: AccountSnapshot): string | undefined {

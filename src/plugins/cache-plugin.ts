@@ -1,6 +1,7 @@
 import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
 import type { Accounts } from '../accounts/accounts.ts'
 import { reportMalformed } from '../diagnostics.ts'
+import { ConfigurationError } from '../errors.ts'
 import { type Changes, isBeingEmptied, Turn } from '../msal/memory.ts'
 import { emptyCache, isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
@@ -29,12 +30,20 @@ interface Readable {
   readonly cache: SerializedCache
 }
 
+/** What was loaded, and what came of reading it, so that it is read once. */
+interface Opened<Loaded> {
+  readonly loaded: Loaded
+  last?: { readonly text: string; readonly readable: Readable | undefined }
+}
+
 /** What was loaded ahead of MSAL. */
 export interface Ahead {
   /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
   readonly fingerprint: string | undefined
   /** What MSAL will see. */
   read(): SerializedCache | undefined
+  /** When the record expires, in epoch milliseconds. */
+  expiresAt(): number
 }
 
 /**
@@ -44,7 +53,9 @@ export interface Ahead {
 export abstract class CachePlugin<Loaded> implements ICachePlugin {
   protected readonly accounts: Accounts
   readonly #writes = new WeakMap<TokenCacheContext, BegunWrite<Loaded>>()
-  #ahead: Loaded | undefined
+  /** The contexts that a call began with: MSAL ends a call with the context that it began it with. */
+  readonly #begun = new WeakSet<TokenCacheContext>()
+  #ahead: Opened<Loaded> | undefined
   /** The loads that no write has followed yet. */
   #loads = 0
 
@@ -64,6 +75,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
   protected abstract fingerprintOf(loaded: Loaded): string | undefined
 
+  /** What was loaded, where there is something. */
+  protected abstract recordOf(loaded: Loaded): { readonly expiresAt: number } | undefined
+
   /** What MSAL may see of it, in MSAL's own serialization. Nothing, where this throws. */
   protected abstract visible(loaded: Loaded): string | undefined
 
@@ -76,13 +90,16 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** Stores what belongs in the record. @returns what does not, and may be a sign-in of other accounts */
   protected abstract commit(write: Write<Loaded>): Promise<SerializedCache>
 
-  /**
-   * Loads ahead of MSAL's next load, which then takes this.
-   */
+  /** Loads ahead of MSAL's next load, which then takes this. */
   async loadAhead(): Promise<Ahead> {
     const loaded = await this.load()
-    this.#ahead = loaded
-    return { fingerprint: this.fingerprintOf(loaded), read: () => this.#readable(loaded)?.cache }
+    const opened = { loaded }
+    this.#ahead = opened
+    return {
+      fingerprint: this.fingerprintOf(loaded),
+      read: () => this.#readable(opened)?.cache,
+      expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
+    }
   }
 
   /**
@@ -93,7 +110,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     const secrets = new Set(Object.values(refused.RefreshToken).map(({ secret }) => secret))
     const { loaded, unlock } = await this.loadForWrite()
     try {
-      const cache = this.#readable(loaded)?.cache ?? emptyCache()
+      const cache = this.#readable({ loaded })?.cache ?? emptyCache()
       const tokens = Object.entries(cache.RefreshToken)
       const kept = tokens.filter(([, { secret }]) => !secrets.has(secret))
       if (kept.length === tokens.length) return
@@ -104,25 +121,26 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
+    this.#begun.add(context)
     if (isBeingEmptied(context)) return
     if (context.cacheHasChanged) return this.#beginWrite(context)
-    const loaded = this.#ahead ?? (await this.load())
+    const opened = this.#ahead ?? { loaded: await this.load() }
     this.#ahead = undefined
     this.#loads++
     const turn = await Turn.take(context)
     try {
-      await turn.show((await this.#visible(turn, loaded))?.text)
+      await turn.show((await this.#visible(turn, opened))?.text)
     } finally {
       turn.release()
     }
   }
 
   async afterCacheAccess(context: TokenCacheContext): Promise<void> {
-    const begun = this.#writes.get(context)
+    const write = this.#writes.get(context)
     // Nothing changed, or the load failed: a context whose load failed never writes (P7).
-    if (begun === undefined) return
+    if (write === undefined) return this.#checkBegun(context)
     this.#writes.delete(context)
-    const { turn, loaded, shown, unlock } = begun
+    const { turn, loaded, shown, unlock } = write
     let others: SerializedCache
     try {
       const changes = turn.endWrite()
@@ -142,12 +160,21 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     }
   }
 
+  /** A changed cache would be lost in silence (P13). What came with MSAL's own calls has been seen before. */
+  #checkBegun(context: TokenCacheContext): void {
+    if (!context.cacheHasChanged || this.#begun.has(context)) return
+    throw new ConfigurationError(
+      'nothing was stored: afterCacheAccess was called without beforeCacheAccess of the same context. To store a ' +
+        'token cache that you have, call plugin.importCache(serialized)',
+    )
+  }
+
   async #beginWrite(context: TokenCacheContext): Promise<void> {
     const { loaded, unlock } = await this.loadForWrite()
     let turn: Turn | undefined
     try {
       turn = await Turn.take(context)
-      const readable = await this.#visible(turn, loaded)
+      const readable = await this.#visible(turn, { loaded })
       await turn.beginWrite(readable?.text)
       this.#writes.set(context, { turn, loaded, shown: readable?.cache, unlock })
     } catch (error) {
@@ -157,9 +184,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     }
   }
 
-  async #visible(turn: Turn, loaded: Loaded): Promise<Readable | undefined> {
+  async #visible(turn: Turn, opened: Opened<Loaded>): Promise<Readable | undefined> {
     try {
-      return this.#readable(loaded)
+      return this.#readable(opened)
     } catch (error) {
       await turn.show(undefined)
       throw error
@@ -167,9 +194,14 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   }
 
   /** MSAL deserializes anything into something, so what it is given is looked at before (P8). */
-  #readable(loaded: Loaded): Readable | undefined {
-    const text = this.visible(loaded)
+  #readable(opened: Opened<Loaded>): Readable | undefined {
+    const text = this.visible(opened.loaded)
     if (text === undefined) return undefined
+    if (opened.last?.text !== text) opened.last = { text, readable: this.#read(text) }
+    return opened.last.readable
+  }
+
+  #read(text: string): Readable | undefined {
     const cache = parseCache(text)
     if (cache !== undefined && !isEmpty(cache)) return { text, cache }
     reportMalformed(this.key)

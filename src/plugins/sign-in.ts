@@ -42,6 +42,10 @@ export class SignInPlugin extends CachePlugin<undefined> {
     return undefined
   }
 
+  protected recordOf(): undefined {
+    return undefined
+  }
+
   protected visible(): undefined {
     return undefined
   }

@@ -40,6 +40,10 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
     return record && `${record.generation} ${record.expiresAt} ${checksumOf(record.body)}`
   }
 
+  protected recordOf({ record }: TokenSnapshot) {
+    return record
+  }
+
   protected visible({ record }: TokenSnapshot): string | undefined {
     return record?.body
   }

@@ -1,4 +1,4 @@
-import { createHash, createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 
 /** Whether this is the name of a long-running process's record, which holds a refresh token. */
 export function isLongRunning(key: string): boolean {
@@ -105,7 +105,8 @@ export class KeyNames {
 
   #digest(kind: string, identity: string): string {
     const { clientId, namespace, keySecret } = this.#options
-    const hash = keySecret === undefined ? createHash('sha256') : createHmac('sha256', keySecret)
-    return hash.update(JSON.stringify([kind, clientId, namespace ?? null, identity])).digest('base64url')
+    const named = JSON.stringify([kind, clientId, namespace ?? null, identity])
+    if (keySecret === undefined) return hash('sha256', named, 'base64url')
+    return createHmac('sha256', keySecret).update(named).digest('base64url')
   }
 }

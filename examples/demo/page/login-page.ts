@@ -1,4 +1,5 @@
-import { document, html } from './html.ts'
+import { document } from './document.ts'
+import { html } from './html.ts'
 
 export interface LoginPageView {
   readonly client: string
@@ -12,13 +13,15 @@ export function loginPage({ client, scope, name = 'alice' }: LoginPageView): str
   return document(
     'Sign in',
     html`
-<main class="card narrow">
+<main class="dialog">
+  <p class="eyebrow">The OpenID provider</p>
   <h1>Sign in</h1>
   <p class="quiet">to <strong>${client}</strong>, which asks for <code>${scope}</code></p>
   <form method="post">
     <label for="name">User name</label>
-    <input id="name" name="name" value="${name}" required maxlength="64" pattern=".*\\S.*" autocomplete="off" autofocus>
-    <p class="quiet">Any name is an account here; there are no passwords.</p>
+    <input id="name" name="name" value="${name}" required maxlength="64" pattern=".*\\S.*" autocomplete="off"
+      aria-describedby="name-hint" autofocus>
+    <p class="quiet hint" id="name-hint">Any name is an account here. There are no passwords.</p>
     <div class="actions"><button class="primary">Sign in</button></div>
   </form>
 </main>`,

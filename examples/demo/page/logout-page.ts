@@ -1,4 +1,5 @@
-import { document, html } from './html.ts'
+import { document } from './document.ts'
+import { html } from './html.ts'
 
 export interface LogoutPageView {
   /** Who is signed in at the provider. */
@@ -12,7 +13,8 @@ export function logoutPage({ name, form }: LogoutPageView): string {
   return document(
     'Sign out',
     html`
-<main class="card narrow">
+<main class="dialog">
+  <p class="eyebrow">The OpenID provider</p>
   <h1>Sign out</h1>
   <p class="quiet"><strong>${name}</strong> is signed in here, and so perhaps in other apps. Each of them is told.</p>
   ${{ markup: form }}
