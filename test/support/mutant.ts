@@ -1,7 +1,7 @@
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as Library from '../../src/index.ts'
-import { changedFiles, changesOf, type MutantName, SOURCES } from './mutants.ts'
+import { changedFile, type MutantName, SOURCES } from './mutants.ts'
 
 const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
 
@@ -10,7 +10,8 @@ export async function mutant<Module = typeof Library>(name: MutantName, entry = 
   const folder = mkdtempSync(join(NODE_MODULES, '.mutant-'))
   try {
     cpSync(SOURCES, folder, { recursive: true })
-    for (const [file, text] of changedFiles(changesOf(name))) writeFileSync(join(folder, file), text)
+    const { file, text } = changedFile(name)
+    writeFileSync(join(folder, file), text)
     return (await import(/* @vite-ignore */ join(folder, entry))) as Module
   } finally {
     rmSync(folder, { recursive: true })

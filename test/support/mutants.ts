@@ -69,14 +69,7 @@ const CORE_MUTANTS = {
     'isIntact: hasMark(after, this.#mark)',
     'isIntact: true',
   ],
-  "MSAL's snapshot kept": [
-    ['msal/memory.ts', "bring it back after an eviction.\n    this.#cache.deserialize('')", 'bring it back'],
-    [
-      'msal/memory.ts',
-      "this.#cache.deserialize(serialized)\n    this.#cache.deserialize('')",
-      'this.#cache.deserialize(serialized)',
-    ],
-  ],
+  "MSAL's snapshot kept": ['msal/memory.ts', "this.#cache.deserialize('')", ''],
   'contract not checked': [
     'msal/memory.ts',
     'await checkContract(cache, (run) => emptying.run(cache, run))',
@@ -84,7 +77,7 @@ const CORE_MUTANTS = {
   ],
   'memory not emptied': [
     'msal/memory.ts',
-    'if (!this.#isEmpty) await emptying.run(this.#cache, () => this.#cache.overwriteCache())',
+    'await emptying.run(this.#cache, () => this.#cache.overwriteCache())',
     '',
   ],
   'memory keeps what was acquired': [
@@ -106,6 +99,38 @@ const CORE_MUTANTS = {
   ],
   'app token of any tenant': ['plugins/app.ts', 'this.#check(own)', ''],
   'cache key components ignored': ['msal/merge.ts', "  'additionalCacheKeyComponents',\n", ''],
+
+  // The sessions of an account
+  'ended sessions go on': [
+    'accounts/account-snapshot.ts',
+    'return mark !== undefined && (this.#id === undefined || !mark.signIns.includes(this.#id))',
+    'return mark === undefined && this.#id === null',
+  ],
+  'sessions that end at once see each other': [
+    'accounts/sessions.ts',
+    'return mark === undefined || mark.signIns.length > 0',
+    'return true',
+  ],
+
+  // Remembered answers
+  'text not compared': ['clients/remembered-answers.ts', 'known.fingerprint !== fingerprint ||', ''],
+  'generation not compared': [
+    'accounts/account-snapshot.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
+    "`${generation ?? ''}\\n${text}`",
+    'text',
+  ],
+  'renewal offset ignored': [
+    'clients/remembered-answers.ts',
+    'const RENEWAL_OFFSET = 300',
+    'const RENEWAL_OFFSET = 0',
+  ],
+  'answers shared by reference': ['clients/answering.ts', '...copyOf(result)', '...result'],
+  'answers without bound': [
+    'clients/remembered-answers.ts',
+    'this.#answers.size <= this.#most.entries',
+    'true',
+  ],
 
   // ConfidentialClients
   'state not compared': [
@@ -132,6 +157,12 @@ const CORE_MUTANTS = {
     'clients/token-credential.ts',
     '...(claims === undefined ? {} : { claims }),',
     '',
+  ],
+
+  'every refresh token another': [
+    'msal/merge.ts',
+    "return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))",
+    'return replacement === token',
   ],
 
   // Records
@@ -204,7 +235,7 @@ const CORE_MUTANTS = {
     'this.#clients = new ClientFactory(',
     'Object.assign(this, { configuration }); this.#clients = new ClientFactory(',
   ],
-} as const satisfies Record<string, Change | readonly Change[]>
+} as const satisfies Record<string, Change>
 
 /**
  * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
@@ -216,25 +247,12 @@ export type MutantName = keyof typeof MUTANTS
 
 export const SOURCES = new URL('../../src/', import.meta.url).pathname
 
-export function changesOf(name: MutantName): readonly Change[] {
-  const mutant: Change | readonly Change[] = MUTANTS[name]
-  return isOne(mutant) ? [mutant] : mutant
-}
-
-/** The files that the changes concern, by their path in src, with the changes made. */
-export function changedFiles(changes: readonly Change[]): Map<string, string> {
-  const files = new Map<string, string>()
-  for (const [file, text, replacement] of changes) {
-    const source = files.get(file) ?? readFileSync(join(SOURCES, file), 'utf8')
-    const [before, after, ...more] = source.split(text)
-    if (before === undefined || after === undefined || more.length > 0) {
-      throw new Error(`src/${file} has not exactly one: ${text}`)
-    }
-    files.set(file, before + replacement + after)
+/** The file that a mutant concerns, by its path in src, and its text with the change made. */
+export function changedFile(name: MutantName): { file: string; text: string } {
+  const [file, text, replacement]: Change = MUTANTS[name]
+  const [before, after, ...more] = readFileSync(join(SOURCES, file), 'utf8').split(text)
+  if (before === undefined || after === undefined || more.length > 0) {
+    throw new Error(`src/${file} has not exactly one: ${text}`)
   }
-  return files
-}
-
-function isOne(mutant: Change | readonly Change[]): mutant is Change {
-  return typeof mutant[0] === 'string'
+  return { file, text: before + replacement + after }
 }
