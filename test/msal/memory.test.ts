@@ -1,8 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ICachePlugin, TokenCacheContext } from '@azure/msal-node'
 import { beforeAll, expect, test } from 'vitest'
 import { isBeingEmptied, Turn } from '../../src/msal/memory.ts'
 import { emptyCache, parseSerialized } from '../../src/msal/schema.ts'
 import { EntraStandIn, type User } from '../support/entra.ts'
+import { mutant } from '../support/mutant.ts'
 
 const entra = new EntraStandIn({ size: 'small' })
 const [alice, bob] = [entra.user(), entra.user()]
@@ -64,6 +66,27 @@ test('is one at a time on a client, first come, first served', async () => {
   first.release()
   await Promise.all(others)
   expect(order).toEqual([1, 2])
+})
+
+test('without turns, a load takes away what a write has acquired before it is seen', async () => {
+  const acquiredDuringALoad = async (Turns: typeof Turn) => {
+    const { cache, context } = memory()
+    const write = await Turns.take(context)
+    await write.beginWrite(undefined)
+    cache.deserialize(alices)
+    const loading = Turns.take(context).then(async (load) => {
+      await load.show(undefined)
+      load.release()
+    })
+    await nextTurn()
+    const { acquired } = write.endWrite()
+    write.release()
+    await loading
+    return Object.keys(acquired.RefreshToken)
+  }
+  expect(await acquiredDuringALoad(Turn)).toHaveLength(1)
+  const broken = await mutant<{ Turn: typeof Turn }>('no turns', 'msal/memory.ts')
+  expect(await acquiredDuringALoad(broken.Turn)).toEqual([])
 })
 
 test('what is new at the end of a write was acquired, and the marks are gone from it', async () => {

@@ -1,6 +1,6 @@
 import { TokenCacheContext } from '@azure/msal-node'
 import Keyv from 'keyv'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, SCOPES, type User } from '../support/entra.ts'
 import { length } from '../support/length.ts'
@@ -119,6 +119,40 @@ test('with memory not emptied before a load, it comes back', async () => {
   expect(await cache.getAllAccounts()).toHaveLength(1)
   await plugin.evictAccount(user.homeAccountId)
   expect(await cache.getAllAccounts()).toHaveLength(1)
+})
+
+describe('a client that lives on sees nothing of an evicted account, by any call', () => {
+  async function afterEviction() {
+    const { entra, plugin, signIn } = host()
+    const user = entra.user()
+    const client = entra.client(plugin.forAccount(await signIn(user)))
+    const cache = client.getTokenCache()
+    const [account = expect.fail('no account')] = await cache.getAllAccounts()
+    await acquireSilently(client, user.homeAccountId)
+    await plugin.evictAccount(user.homeAccountId)
+    return { entra, plugin, user, client, cache, account, fresh: await signIn(user) }
+  }
+
+  test('that lists accounts', async () => {
+    const { user, cache } = await afterEviction()
+    expect(await cache.getAllAccounts()).toEqual([])
+    expect(await cache.getAccountByHomeId(user.homeAccountId)).toBeNull()
+    expect(await cache.getAccountByLocalId(user.oid)).toBeNull()
+  })
+
+  test.each([false, true])('that asks for a token (forceRefresh: %s)', async (forceRefresh) => {
+    const { entra, user, client } = await afterEviction()
+    const silent = acquireSilently(client, user.homeAccountId, { forceRefresh })
+    await expect(silent).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
+    expect(entra.tokenRequests.refresh_token).toBe(0)
+  })
+
+  test('that removes the account as it was: the sign-in of now lives on', async () => {
+    const { entra, plugin, cache, account, fresh } = await afterEviction()
+    await cache.removeAccount(account).catch(() => {})
+    expect(await plugin.isSignedIn(fresh)).toBe(true)
+    expect(entra.tokensIn(cache.serialize())).toEqual([])
+  })
 })
 
 test('an eviction outlives the clients and the session that were there before it', async () => {

@@ -1,7 +1,39 @@
 import Keyv from 'keyv'
 import { describe, expect, test } from 'vitest'
 import { ConfigurationError, KeyvCachePlugin } from '../../src/index.ts'
-import { acquireSilently, EntraStandIn } from '../support/entra.ts'
+import { acquireSilently, CLIENT_ID, EntraStandIn } from '../support/entra.ts'
+import { mutant } from '../support/mutant.ts'
+import { storedText } from '../support/stored.ts'
+
+describe('40 sign-ins at once on one client', () => {
+  async function signInTogether(Plugin: typeof KeyvCachePlugin) {
+    const entra = new EntraStandIn({ size: 'small' })
+    const keyv = new Keyv()
+    const client = entra.client(new Plugin({ store: keyv, clientId: CLIENT_ID }))
+    const users = Array.from({ length: 40 }, () => entra.user())
+    const results = await Promise.allSettled(users.map((user) => entra.signIn(client, user)))
+    const owners = await Promise.all(
+      users.map(async ({ homeAccountId }) =>
+        entra.tokensIn(await storedText(keyv, homeAccountId)).map((token) => token.homeAccountId),
+      ),
+    )
+    return {
+      failed: results.filter(({ status }) => status === 'rejected').length,
+      whole: owners.filter((of, n) => of.length === 3 && of.every((id) => id === users[n]?.homeAccountId))
+        .length,
+      left: entra.tokensIn(client.getTokenCache().serialize()).length,
+    }
+  }
+
+  test('leave 40 records, each of one account, and nothing in its memory (P1, P12)', async () => {
+    expect(await signInTogether(KeyvCachePlugin)).toEqual({ failed: 0, whole: 40, left: 0 })
+  })
+
+  test('with memory not emptied, something is left', async () => {
+    const broken = await mutant('memory keeps what was acquired')
+    expect((await signInTogether(broken.KeyvCachePlugin)).left).toBeGreaterThan(0)
+  })
+})
 
 describe('misuse is loud (P13)', () => {
   const entra = new EntraStandIn({ size: 'small' })

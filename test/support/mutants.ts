@@ -70,6 +70,7 @@ const CORE_MUTANTS = {
     'isIntact: true',
   ],
   "MSAL's snapshot kept": ['msal/memory.ts', "this.#cache.deserialize('')", ''],
+  'no turns': ['msal/memory.ts', 'await turns.acquire(cache, TURN_PATIENCE)', '() => {}'],
   'contract not checked': [
     'msal/memory.ts',
     'await checkContract(cache, (run) => emptying.run(cache, run))',
