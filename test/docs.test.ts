@@ -8,7 +8,9 @@ const documents = globSync(['*.md', 'bench/*.md', 'docs/**/*.md', 'examples/**/*
 
 describe('samples', () => {
   test('in README.md and docs, they are type-checked against the public types', () => {
-    const shown = documents.filter((path) => path === 'README.md' || path.startsWith('docs'))
+    // Those of the reference come from doc comments in src, which are short of imports.
+    const isShown = (path: string) => path === 'README.md' || /^docs\/(?!api\/)/.test(path)
+    const shown = documents.filter(isShown)
     const samples = shown.flatMap((path) => samplesIn(path, read(path), 'ts'))
     expect(samples.map(({ path }) => path)).toContain('README.md')
     expect(problemsIn(samples)).toEqual([])
@@ -70,6 +72,14 @@ describe('links', () => {
     expect(deadLinksIn('page.md', text)).toEqual(['no.md#x', '#gone'])
   })
 })
+
+test.each(documents.filter((path) => path.startsWith('docs')))(
+  'the files that %s names are there',
+  (path) => {
+    const named = read(path).match(/\b(?:test|src|examples|bench)\/[\w./-]*\w/g) ?? []
+    expect(named.filter((file) => !existsSync(join(root, file)))).toEqual([])
+  },
+)
 
 describe('commands', () => {
   const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }

@@ -1,0 +1,114 @@
+import { globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+/** The floors of the house, from the top. A file imports from its own and from those below. */
+const FLOORS: readonly (readonly [name: string, files: RegExp])[] = [
+  ['the public surface', /^index\.ts$/],
+  ['what a host holds', /^(plugin|clients|logout-handler)\.ts$/],
+  ['ConfidentialClients', /^clients\//],
+  ['the core', /^core\.ts$/],
+  ['plugins', /^plugins\//],
+  ["MSAL's data", /^msal\//],
+  ['callbacks', /^logout\//],
+  ['options', /^options\.ts$/],
+  ['accounts', /^accounts\//],
+  ['records', /^records\//],
+  ['the store', /^store\//],
+  ['the base', /^[\w-]+\.ts$/],
+]
+const LONGEST_FILE = 300
+
+const src = new URL('../src/', import.meta.url).pathname
+const files = globSync('**/*.ts', { cwd: src }).sort()
+const sources = new Map(files.map((file) => [file, readFileSync(join(src, file), 'utf8')]))
+
+type Sources = ReadonlyMap<string, string>
+
+/** Every import of another file of src, types included. */
+function importsOf(file: string, text: string): string[] {
+  const specifiers = [...text.matchAll(/(?:\bfrom|\bimport|\bimport\()\s*'(\.[^']+)'/g)]
+  return specifiers.map(([, specifier = '']) => relative('/', join('/', dirname(file), specifier)))
+}
+
+function floorOf(file: string): number {
+  const floor = FLOORS.findIndex(([, pattern]) => pattern.test(file))
+  if (floor < 0) throw new Error(`${file} is on no floor`)
+  return floor
+}
+
+function importsUpwards(of: Sources): string[] {
+  return [...of].flatMap(([file, text]) =>
+    importsOf(file, text)
+      .filter((imported) => floorOf(imported) < floorOf(file))
+      .map((imported) => `${file} → ${imported}`),
+  )
+}
+
+/** A way that leads from a file back to itself, for every file that is on one. */
+function cycles(of: Sources): string[] {
+  const graph = new Map([...of].map(([file, text]) => [file, importsOf(file, text)]))
+  const found: string[] = []
+  for (const start of graph.keys()) {
+    const seen = new Set<string>()
+    const ways = [[start]]
+    for (let way = ways.shift(); way !== undefined; way = ways.shift()) {
+      const at = way.at(-1) ?? start
+      for (const next of graph.get(at) ?? []) {
+        if (next === start) found.push([...way, start].join(' → '))
+        if (seen.has(next)) continue
+        seen.add(next)
+        ways.push([...way, next])
+      }
+    }
+  }
+  return found
+}
+
+describe('src is a house', () => {
+  test('of files that each stand on a floor', () => {
+    expect(files.length).toBeGreaterThan(40)
+    for (const file of files) expect(() => floorOf(file)).not.toThrow()
+  })
+
+  test('in which nothing is imported from above', () => {
+    expect(importsUpwards(sources)).toEqual([])
+  })
+
+  test('in which no file needs itself', () => {
+    expect(cycles(sources)).toEqual([])
+  })
+
+  test(`in which no file is longer than ${LONGEST_FILE} lines`, () => {
+    const long = [...sources].filter(([, text]) => text.split('\n').length > LONGEST_FILE + 1)
+    expect(long.map(([file]) => file)).toEqual([])
+  })
+})
+
+describe('these tests can fail', () => {
+  test.each([
+    ['an import from above', "import { Core } from '../core.ts'"],
+    ['of a type', "import type { Core } from '../core.ts'"],
+    ['over several lines', "import {\n  Core,\n} from '../core.ts'"],
+    ['for its effect', "import '../core.ts'"],
+    ['that is an export', "export * from '../core.ts'"],
+    ['on demand', "const { Core } = await import('../core.ts')"],
+  ])('%s is found', (_, text) => {
+    expect(importsUpwards(new Map([['records/new.ts', text]]))).toEqual(['records/new.ts → core.ts'])
+  })
+
+  test('a cycle is found, and the way around it', () => {
+    const changed = new Map([
+      ['store/a.ts', "import './b.ts'"],
+      ['store/b.ts', "import './a.ts'"],
+    ])
+    expect(cycles(changed)).toEqual([
+      'store/a.ts → store/b.ts → store/a.ts',
+      'store/b.ts → store/a.ts → store/b.ts',
+    ])
+  })
+
+  test('a file that stands nowhere is found', () => {
+    expect(() => floorOf('partitions/new.ts')).toThrow('partitions/new.ts')
+  })
+})
