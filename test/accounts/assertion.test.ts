@@ -43,10 +43,10 @@ describe('a token that says to be issued five minutes early', () => {
     expect(isRefused(iss, 0, library)).toBe(true)
     expect(isRefused(iss, 299, library)).toBe(true)
     const broken = await mutant<Assertions>(
-      'partitions/assertion.ts',
+      'accounts/assertion.ts',
       'ENTRA_ISSUER.test(iss)',
       'iss !== ENTRA_ISSUER.source',
-      'partitions/assertion.ts',
+      'accounts/assertion.ts',
     )
     expect(isRefused(iss, 299, broken)).toBe(false)
   })

@@ -68,16 +68,11 @@ export const MUTANTS = {
     'isIntact: true',
   ],
   "MSAL's snapshot kept": [
-    ['msal/memory.ts', "bring it back after an eviction.\n    this.#cache.deserialize('')", 'bring it back'],
-    [
-      'msal/memory.ts',
-      "this.#cache.deserialize(serialized)\n    this.#cache.deserialize('')",
-      'this.#cache.deserialize(serialized)',
-    ],
+    ['msal/memory.ts', "#dropSnapshot(): void {\n    this.#cache.deserialize('')", '#dropSnapshot(): void {'],
   ],
   'memory not emptied': [
     'msal/memory.ts',
-    'if (!this.#isEmpty) await emptying.run(this.#cache, () => this.#cache.overwriteCache())',
+    'await emptying.run(this.#cache, () => this.#cache.overwriteCache())',
     '',
   ],
   'memory keeps what was acquired': [
