@@ -53,7 +53,7 @@ test('begins with an assertion and goes on without, in every process: 5 store ca
   pass(2 * HOUR)
   const refreshed = await goOn(key, user)
   expect(refreshed.fromCache).toBe(false)
-  expect(store.calls()).toEqual(['read', 'read', 'read', 'read', 'write'])
+  expect(store.calls()).toEqual(['read', 'read', 'read', 'read', 'read', 'write'])
   expect(await goOn(key, user)).toMatchObject({ fromCache: true, accessToken: refreshed.accessToken })
   expect(entra.tokenRequests).toMatchObject({ on_behalf_of: 1, refresh_token: 1 })
 })
