@@ -13,6 +13,7 @@ import { ConfigurationError } from '../../src/errors.ts'
 import { BadRequestError, BODY_TIMEOUT } from '../../src/logout/body.ts'
 import { LONGEST_REQUEST, type LogoutRequest, onlyValue, receive } from '../../src/logout/request.ts'
 import { mutant } from '../support/mutant.ts'
+import type { MutantName } from '../support/mutants.ts'
 import { badRequest } from './outcome.ts'
 import { LocalServer } from './provider.ts'
 
@@ -24,9 +25,8 @@ async function tokenOf(request: LogoutRequest, from: typeof receive = receive): 
   return onlyValue(await from(request).readForm(), 'logout_token', LONGEST_REQUEST)
 }
 
-const brokenReceive = async (line: string, replacement: string) =>
-  (await mutant<{ receive: typeof receive }>('logout/body.ts', line, replacement, 'logout/request.ts'))
-    .receive
+const brokenReceive = async (name: MutantName) =>
+  (await mutant<{ receive: typeof receive }>(name, 'logout/request.ts')).receive
 
 describe('a web Request', () => {
   function streamed(body: ReadableStream): Request {
@@ -48,7 +48,7 @@ describe('a web Request', () => {
     await used.text()
     const locked = streamed(new Blob(['logout_token=token']).stream())
     locked.body?.getReader()
-    const broken = await brokenReceive('body.locked) throw consumed()', 'body.locked) return undefined')
+    const broken = await brokenReceive('body: locked taken for none')
     for (const request of [used, locked]) {
       expect(await tokenOf(request, broken)).toBeUndefined()
       await expect(tokenOf(request)).rejects.toThrow(ConfigurationError)
@@ -72,7 +72,7 @@ describe('a web Request', () => {
     }
     expect(await count(receive)).toEqual({ pulled: expect.any(Number), locked: false })
     expect((await count(receive)).pulled).toBeLessThanOrEqual(LONGEST_REQUEST + 3 * 16 * 1024)
-    const broken = await brokenReceive('if (size > longest)', 'if (size > 1e9)')
+    const broken = await brokenReceive('body: of any size')
     expect((await count(broken)).pulled).toBe(100 * MEGABYTE)
   })
 
@@ -93,7 +93,7 @@ describe('a web Request', () => {
   })
 
   test('that stalls is given up after five seconds, without a rejection left over', async () => {
-    const broken = await brokenReceive('BODY_TIMEOUT)', '2 ** 31 - 1)')
+    const broken = await brokenReceive('body: as slow as it likes')
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const outcome = tokenOf(streamed(new ReadableStream()))
     const endless = tokenOf(streamed(new ReadableStream()), broken)
@@ -197,7 +197,7 @@ describe('a Node IncomingMessage', () => {
   })
 
   test('that something has read, wholly or begun to, without leaving a body, is a programming error', async () => {
-    const broken = await brokenReceive('if (body === undefined || body === null) throw consumed()', '')
+    const broken = await brokenReceive('body: consumed taken for none')
     host = async (request, response) => {
       await text(request)
       expect(await tokenOf(request, broken)).toBeUndefined()
@@ -271,13 +271,13 @@ describe('a Node IncomingMessage', () => {
     })
 
     test('without the limit, all of it is read', async () => {
-      const broken = await brokenReceive('if (size > longest)', 'if (size > 1e9)')
+      const broken = await brokenReceive('body: of any size')
       const { read } = await flood(announced, broken)
       expect(read).toBeGreaterThan(100 * MEGABYTE)
     })
 
     test('drained instead of left alone, all of it is read', async () => {
-      const broken = await brokenReceive('stream.pause()', 'stream.resume()')
+      const broken = await brokenReceive('body: drained')
       const { read } = await flood(announced, broken)
       expect(read).toBeGreaterThan(100 * MEGABYTE)
     })

@@ -5,6 +5,7 @@ import { BadRequestError } from '../../src/logout/body.ts'
 import { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from '../../src/logout/parse.ts'
 import type { LogoutRequest } from '../../src/logout/request.ts'
 import { mutant } from '../support/mutant.ts'
+import type { MutantName } from '../support/mutants.ts'
 import { CLIENT_ID, ISSUER } from './provider.ts'
 
 export type Options = Partial<LogoutOptions & { clientId: string }>
@@ -48,18 +49,10 @@ export async function status(outcome: Promise<unknown>): Promise<number> {
   return failed === undefined ? 200 : failed.status
 }
 
-/** A line of src/logout and what a test breaks it with. */
-export type Mutation = readonly [file: string, line: string, replacement: string]
-
 /** `parse` of a library that is broken on purpose. */
-export async function brokenParse(mutation: Mutation): Promise<typeof parse> {
-  const [file, line, replacement] = mutation
-  const broken = await mutant<{ parseLogoutCallback: typeof parseLogoutCallback }>(
-    `logout/${file}`,
-    line,
-    replacement,
-    'logout/parse.ts',
-  )
+export async function brokenParse(name: MutantName): Promise<typeof parse> {
+  type Broken = { parseLogoutCallback: typeof parseLogoutCallback }
+  const broken = await mutant<Broken>(name, 'logout/parse.ts')
   return (request, options = {}) =>
     broken.parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
 }

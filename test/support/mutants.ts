@@ -1,16 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { LOGOUT_MUTANTS } from './logout-mutants.ts'
 
 /** One place of src and what stands there instead. `text` must occur exactly once in the file. */
 export type Change = readonly [file: string, text: string, replacement: string]
 
 const ASSOCIATED_DATA = 'function associatedData(keyId: string, recordKey: string): Buffer {'
 
-/**
- * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
- * a promise proves with one of them that it can fail. Where lines of src have moved, only this table changes.
- */
-export const MUTANTS = {
+const CORE_MUTANTS = {
   // Generations and evictions
   'generation ignored': [
     'accounts/generation.ts',
@@ -57,6 +54,11 @@ export const MUTANTS = {
     'else if (!isIssuedBefore(assertion, current.evictedAt)) return current.id',
     'else return current.id',
   ],
+  'every issuer dates back': [
+    'accounts/assertion.ts',
+    'ENTRA_ISSUER.test(iss)',
+    'iss !== ENTRA_ISSUER.source',
+  ],
   'assertion of any age loads': ['plugins/assertion.ts', 'checkNotEvicted(this.#assertion, snapshot)', ''],
   'dead record taken for a base': ['plugins/assertion.ts', '(isSame ? shown : undefined)', 'shown'],
   'refresh taken for a sign-in': ['plugins/cache-plugin.ts', '&& Object.keys(cache.Account).length > 0', ''],
@@ -69,6 +71,11 @@ export const MUTANTS = {
   ],
   "MSAL's snapshot kept": [
     ['msal/memory.ts', "#dropSnapshot(): void {\n    this.#cache.deserialize('')", '#dropSnapshot(): void {'],
+  ],
+  'contract not checked': [
+    'msal/memory.ts',
+    'await checkContract(cache, (run) => emptying.run(cache, run))',
+    '',
   ],
   'memory not emptied': [
     'msal/memory.ts',
@@ -193,6 +200,12 @@ export const MUTANTS = {
     'Object.assign(this, { configuration }); this.#clients = new ClientFactory(',
   ],
 } as const satisfies Record<string, Change | readonly Change[]>
+
+/**
+ * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
+ * a promise proves with one of them that it can fail. Where lines of src have moved, only this table changes.
+ */
+export const MUTANTS = { ...CORE_MUTANTS, ...LOGOUT_MUTANTS }
 
 export type MutantName = keyof typeof MUTANTS
 
