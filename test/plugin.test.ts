@@ -95,7 +95,11 @@ describe('an outage is not a sign-out (P7)', () => {
   })
 
   test('with a failed read taken for a miss, the user looks signed out', async () => {
-    const broken = await mutant('store/keyv-store.ts', 'if (call.failed && missing)', 'if (!call)')
+    const broken = await mutant(
+      'store/keyv-store.ts',
+      'if (call.failed && found.includes(undefined)) throw call.error',
+      '',
+    )
     const entra = new EntraStandIn({ size: 'small' })
     const keyv = new Keyv()
     keyv.getMany = async () => {

@@ -99,9 +99,9 @@ export class Records {
     return this.#store.writeAll(records.map((each) => this.#entry(each)))
   }
 
-  /** One store call. */
+  /** One store call; more where the store has to be asked whether it was done. */
   writeGeneration(key: string, generation: string): Promise<void> {
-    return this.#store.write(key, encodeGeneration(key, generation, Date.now()), GENERATION_LIFETIME)
+    return this.#store.writeConfirmed(key, encodeGeneration(key, generation, Date.now()), GENERATION_LIFETIME)
   }
 
   /** One store call. True when the store says that there was something to delete. */
