@@ -8,8 +8,8 @@ import { CompactEncrypt, compactDecrypt } from 'jose'
 import josePackage from 'jose/package.json' with { type: 'json' }
 import Keyv from 'keyv'
 import { KeyvCachePlugin } from '../src/index.ts'
-import { generateEncryptionKey, resolveEncryptionKeys } from '../src/store/encryption-keys.ts'
-import { Sealing } from '../src/store/sealing.ts'
+import { generateEncryptionKey, resolveEncryptionKeys } from '../src/records/encryption-keys.ts'
+import { Sealing } from '../src/records/sealing.ts'
 import { CLIENT_ID, EntraStandIn } from '../test/support/entra.ts'
 import { keysOf, storedText } from '../test/support/stored.ts'
 

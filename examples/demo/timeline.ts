@@ -171,6 +171,7 @@ export class Timeline {
 const meanings: Record<keyof DiagnosticsEvents, string> = {
   'msal-keyv:unreadable-record': 'counts as absent',
   'msal-keyv:unknown-session': 'names nobody known here',
+  'msal-keyv:issuer-mismatch': 'no logout handler takes callbacks of its issuer',
   'msal-keyv:sign-in-without-link': 'no logout callback can find it',
   'msal-keyv:refused-write': 'began before the eviction',
   'msal-keyv:commit-failed': 'returned, but not stored',
