@@ -8,7 +8,7 @@ import { type Assertion, isIssuedBefore } from './assertion.ts'
 import { type Eviction, Evictions } from './evictions.ts'
 import { type CurrentGeneration, decodeGeneration, isValid, newGeneration } from './generation.ts'
 import type { SignInRef } from './identity.ts'
-import { Links, type ProviderSession } from './links.ts'
+import { Links, type ProviderSession, readLinks } from './links.ts'
 
 /** An account's valid partition. */
 export interface Partition {
@@ -217,6 +217,31 @@ export class Accounts {
     } finally {
       unlock()
     }
+  }
+
+  /**
+   * Writes the links that an account's partition names and that are not there, as after a write that the store did in
+   * part. One store call, or none.
+   * @param snapshot with the links of the sessions
+   * @throws {StoreUnavailableError}
+   */
+  async relink(
+    homeAccountId: string,
+    { partition, links }: AccountSnapshot,
+    sessions: readonly ProviderSession[],
+  ): Promise<void> {
+    if (partition === undefined) return
+    const { generation, expiresAt, links: known } = partition
+    const isMissing = (key: string) =>
+      known.includes(key) && !readLinks(links.get(key)).some((link) => link.homeAccountId === homeAccountId)
+    if (![...this.links.keysOf(sessions).keys()].some(isMissing)) return
+    const { records } = await this.links.renew(
+      { homeAccountId, generation, expiresAt },
+      sessions,
+      known,
+      links,
+    )
+    await this.#records.write(records)
   }
 
   /**

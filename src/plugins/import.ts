@@ -128,6 +128,7 @@ async function importOne(
   const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId, sid }, linkKeys)
   try {
     const found = obstacle(homeAccountId, loaded)
+    if (found?.reason === 'stored') await accounts.relink(homeAccountId, loaded, sessions)
     if (found !== undefined) return found
     const generation = importedGeneration(accounts.generationKeyOf(homeAccountId))
     const update = { generation, cache: JSON.stringify(cache), expiresAt }
