@@ -10,7 +10,7 @@ import { type Eviction, Evictions } from './evictions.ts'
 import { isValid, newGeneration } from './generation.ts'
 import type { SignInRef } from './identity.ts'
 import { Issuers } from './issuers.ts'
-import { type Link, Links, type ProviderSession } from './links.ts'
+import { type Link, Links, type ProviderSession, readLinks } from './links.ts'
 import { type SessionInfo, Sessions } from './sessions.ts'
 
 /** The sign-in that a host session belongs to, and what tells it from others. */
@@ -223,6 +223,31 @@ export class Accounts {
     } finally {
       unlock()
     }
+  }
+
+  /**
+   * Writes the links that an account's partition names and that are not there, as after a write that the store did in
+   * part. One store call, or none.
+   * @param snapshot with the links of the sessions
+   * @throws {StoreUnavailableError}
+   */
+  async relink(
+    homeAccountId: string,
+    { partition, links }: AccountSnapshot,
+    sessions: readonly ProviderSession[],
+  ): Promise<void> {
+    if (partition === undefined) return
+    const { generation, expiresAt, links: known } = partition
+    const isMissing = (key: string) =>
+      known.includes(key) && !readLinks(links.get(key)).some((link) => link.homeAccountId === homeAccountId)
+    if (![...this.links.keysOf(sessions).keys()].some(isMissing)) return
+    const { records } = await this.links.renew(
+      { homeAccountId, generation, expiresAt },
+      sessions,
+      known,
+      links,
+    )
+    await this.#records.write(records)
   }
 
   /**
