@@ -36,3 +36,8 @@ export { KeyvCachePlugin } from './plugin.ts'
 export type { StoreCheck, StoreWarning } from './store/check.ts'
 export { type EncryptionKey, generateEncryptionKey } from './store/encryption-keys.ts'
 export type { KeyvLike } from './store/keyv-store.ts'
+export {
+  type IoredisConnection,
+  type NodeRedisConnection,
+  RedisConnectionStore,
+} from './store/redis-connection-store.ts'
