@@ -238,16 +238,12 @@ export class Accounts {
   ): Promise<void> {
     if (partition === undefined) return
     const { generation, expiresAt, links: known } = partition
-    const isMissing = (key: string) =>
-      known.includes(key) && !readLinks(links.get(key)).some((link) => link.homeAccountId === homeAccountId)
-    if (![...this.links.keysOf(sessions).keys()].some(isMissing)) return
-    const { records } = await this.links.renew(
-      { homeAccountId, generation, expiresAt },
-      sessions,
-      known,
-      links,
-    )
-    await this.#records.write(records)
+    const named = [...this.links.keysOf(sessions).keys()]
+    const isThere = (key: string) =>
+      readLinks(links.get(key)).some((link) => link.homeAccountId === homeAccountId)
+    if (named.every((key) => !known.includes(key) || isThere(key))) return
+    const own = { homeAccountId, generation, expiresAt }
+    await this.#records.write((await this.links.renew(own, sessions, known, links)).records)
   }
 
   /**

@@ -38,7 +38,7 @@ describe('a changed cache that no load came before is an error that names import
   })
 
   test('and was silent before', async () => {
-    const broken = await mutant('plugins/cache-plugin.ts', 'return this.#checkBegun(context)', 'return')
+    const broken = await mutant('callbacks out of order go unnoticed')
     const { entra, plugin, map } = importHost(undefined, broken.KeyvCachePlugin)
     await plugin.afterCacheAccess(await changedCache(entra))
     expect(map.size).toBe(0)
@@ -60,7 +60,7 @@ describe('there is no such error', () => {
       await entra.signIn(entra.client(plugin), user)
       const before = new Map(map)
       store.calls()
-      const failing = () => store.before('getMany', () => Promise.reject(new Error('the store fails')))
+      const failing = () => store.before('read', () => Promise.reject(new Error('the store fails')))
       const bound = plugin.forAccount(user)
       const client = entra.client(bound)
       if (changed) {

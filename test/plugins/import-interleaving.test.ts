@@ -4,6 +4,7 @@ import { type HostSession, type ImportReport, KeyvCachePlugin } from '../../src/
 import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 import { type Choose, everyOrder, Schedule } from '../support/explorer.ts'
 import { mutant } from '../support/mutant.ts'
+import type { MutantName } from '../support/mutants.ts'
 
 type Plugin = typeof KeyvCachePlugin
 
@@ -167,35 +168,15 @@ describe('in every order there is', () => {
 })
 
 describe('broken on purpose, the violation is found', () => {
-  const MUTANTS: [what: string, line: string, replacement: string, found: (Plugin: Plugin) => unknown][] = [
-    [
-      'a generation for each import',
-      'const generation = importedGeneration(accounts.generationKeyOf(homeAccountId))',
-      'const generation = Math.random().toString()',
-      twoImports,
-    ],
-    [
-      'evictions ignored',
-      "if (current.kind === 'known' || isSessionEnded) return { homeAccountId, reason: 'evicted' }",
-      '',
-      importAndEvict,
-    ],
-    [
-      'no look afterwards',
-      'if (!isImported(outcome) || current.has(outcome)) return outcome',
-      'return outcome',
-      importAndEvict,
-    ],
-    [
-      'what is stored is replaced',
-      'if (partition === undefined) return undefined',
-      'if (partition !== null) return undefined',
-      (Plugin) => importAndSignIn(Plugin, true),
-    ],
+  const MUTANTS: [name: MutantName, found: (Plugin: Plugin) => unknown][] = [
+    ['import: a generation for each', twoImports],
+    ['import: evictions ignored', importAndEvict],
+    ['import: no look afterwards', importAndEvict],
+    ['import: what is stored is replaced', (Plugin) => importAndSignIn(Plugin, true)],
   ]
 
-  test.each(MUTANTS)('%s', async (_, line, replacement, found) => {
-    const broken = await mutant('plugins/import.ts', line, replacement)
+  test.each(MUTANTS)('%s', async (name, found) => {
+    const broken = await mutant(name)
     await expect(found(broken.KeyvCachePlugin)).rejects.toThrow(Violation)
   })
 })

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { IMPORT_MUTANTS } from './import-mutants.ts'
 import { LOGOUT_MUTANTS } from './logout-mutants.ts'
 
 /** One place of src and what stands there instead. `text` must occur exactly once in the file. */
@@ -258,7 +259,7 @@ const CORE_MUTANTS = {
  * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
  * a promise proves with one of them that it can fail. Where lines of src have moved, only this table changes.
  */
-export const MUTANTS = { ...CORE_MUTANTS, ...LOGOUT_MUTANTS }
+export const MUTANTS = { ...CORE_MUTANTS, ...LOGOUT_MUTANTS, ...IMPORT_MUTANTS }
 
 export type MutantName = keyof typeof MUTANTS
 
