@@ -4,7 +4,7 @@ import type { AccountKeys, KeyNames } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
-import { AccountSnapshot } from './account-snapshot.ts'
+import { AccountSnapshot, type PartitionUpdate } from './account-snapshot.ts'
 import { type Assertion, isIssuedBefore } from './assertion.ts'
 import { type Eviction, Evictions } from './evictions.ts'
 import { isValid, newGeneration } from './generation.ts'
@@ -17,15 +17,6 @@ import { type SessionInfo, Sessions } from './sessions.ts'
 export interface BegunSession {
   readonly generation: string
   readonly id: string
-}
-
-/** What to store in one account's partition. */
-export interface PartitionUpdate {
-  readonly generation: string
-  /** MSAL's own JSON. */
-  readonly cache: string
-  /** When the cache is of no more use, in epoch milliseconds; its record expires then, or with `ttl`. */
-  readonly expiresAt: number
 }
 
 /**

@@ -233,6 +233,11 @@ const CORE_MUTANTS = {
     'if (!mayBeUnparseable(this.#keyv, error) || !(await isUnparseable(this.#keyv, key))) throw error',
     'if (!mayBeUnparseable(this.#keyv, error)) throw error',
   ],
+  'connection: a failed read taken for a miss': [
+    'store/redis-connection-store.ts',
+    'await this.#mget(slot)',
+    'await this.#mget(slot).catch(() => slot.map(() => null))',
+  ],
   'errors quote SyntaxErrors': ['errors.ts', "name === 'SyntaxError' || ", ''],
   'refresh tokens told apart by their keys': [
     'msal/merge.ts',
