@@ -69,8 +69,8 @@ export class Core {
     return (await this.#signedIn(of)) !== undefined
   }
 
-  importCache(serialized: string): Promise<ImportReport> {
-    return importCache(this.accounts, this.clientId, serialized)
+  importCache(serialized: string, homeAccountId: string | undefined): Promise<ImportReport> {
+    return importCache(this.accounts, this.clientId, serialized, homeAccountId)
   }
 
   async exportAccount(of: SignInRef): Promise<string | undefined> {

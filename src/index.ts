@@ -52,3 +52,8 @@ export type { ImportedAccount, ImportReport, SkippedAccount } from './plugins/im
 export { type EncryptionKey, generateEncryptionKey } from './records/encryption-keys.ts'
 export type { StoreCheck, StoreWarning } from './store/check.ts'
 export type { KeyvLike } from './store/keyv-store.ts'
+export {
+  type IoredisConnection,
+  type NodeRedisConnection,
+  RedisConnectionStore,
+} from './store/redis-connection-store.ts'

@@ -215,7 +215,9 @@ export class KeyvCachePlugin implements ICachePlugin {
    * Two store calls for each account, and one more for each 16. Besides the text itself and what `JSON.parse` makes of
    * it, the memory that it takes is that of 16 accounts.
    * @param serialized what MSAL's `tokenCache.serialize()` returned
-   * @throws {TypeError} when it is no token cache
+   * @param homeAccountId to import this account only. A record of `DistributedCachePlugin` can hold tokens of somebody who
+   *   has signed out since; that the account of its own key is signed in, it does say
+   * @throws {TypeError} when it is no token cache, or for a home account id that cannot be one
    * @throws {StoreUnavailableError} when the store fails: some of the accounts may be imported. Repeat it
    *
    * @example
@@ -223,8 +225,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * const { imported, skipped } = await plugin.importCache(await readFile('cache.json', 'utf8'))
    * ```
    */
-  async importCache(serialized: string): Promise<ImportReport> {
-    return this.#core.importCache(serialized)
+  async importCache(serialized: string, homeAccountId?: string): Promise<ImportReport> {
+    return this.#core.importCache(serialized, homeAccountId)
   }
 
   /**

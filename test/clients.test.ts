@@ -41,6 +41,7 @@ describe('signing in', () => {
       homeAccountId: user.homeAccountId,
       generation: expect.any(String),
       sid: 'the session',
+      id: expect.any(String),
     })
     expect(result.account?.homeAccountId).toBe(user.homeAccountId)
     const parsed = new URLSearchParams({ ...query, code: entra.code(user) })

@@ -60,6 +60,7 @@ describe('a front-channel callback', () => {
       ...OK,
       result: 'evicted',
       evicted: [{ homeAccountId: alice.homeAccountId, sid: 'session-a' }],
+      ended: [],
       callback: { kind: 'front-channel', sid: 'session-a' },
     })
     await expect(msal.acquireTokenSilent(session, { scopes: SCOPES })).rejects.toMatchObject({
@@ -98,7 +99,7 @@ describe('a front-channel callback', () => {
     const { store, frontChannel, signIn, entra, msal } = host({ issuer: ISSUER })
     const elsewhere = entra.user({ sid: 'shared', utid: OTHER_TENANT })
     await signIn(elsewhere)
-    expect(await frontChannel({ sid: 'shared' })).toMatchObject({ ...OK, result: 'unknown-session' })
+    expect(await frontChannel({ sid: 'shared' })).toMatchObject({ ...OK, result: 'issuer-mismatch' })
     expect(await msal.plugin.isSignedIn(elsewhere)).toBe(true)
     expect(store.calls()).toContain('read')
   })

@@ -21,6 +21,8 @@ export interface AppOptions {
   provider: IdentityProvider
   /** Who the app is at the provider. Two apps may share a store. */
   clientId?: string
+  /** What the page calls it. Default: the client id. */
+  name?: string
   host?: '127.0.0.1' | 'localhost'
   /** 0 takes a free port. */
   port?: number
@@ -45,6 +47,7 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
     store,
     provider,
     clientId = 'demo-app',
+    name = clientId,
     host = '127.0.0.1',
     port = 0,
     onLogout,
@@ -75,7 +78,7 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
     timeline.learnNames(records)
     return {
       html: page({
-        app: clientId,
+        app: name,
         about,
         user: user && { username: user.username, generation: user.account.generation, isSignedIn },
         outcome,
@@ -87,13 +90,11 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
   }
 
   /** Tells the page that there is something new, as server-sent events. */
-  function follow(request: IncomingMessage, response: ServerResponse): void {
+  function follow(response: ServerResponse): void {
     response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
     response.write(': what follows says only that the page has changed\n\n')
-    request.once(
-      'close',
-      timeline.onChange(() => response.write('data: changed\n\n')),
-    )
+    const unfollow = timeline.onChange(() => response.write('data: changed\n\n'))
+    response.once('close', unfollow)
   }
 
   type Act = (account: HostSession) => Promise<Outcome>
@@ -106,13 +107,13 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
   async function get(pathname: string, query: URLSearchParams, request: IncomingMessage, session: Session) {
     if (pathname === '/signin') return account.signIn(session)
     if (pathname === '/callback')
-      return timeline.during(clientId, 'Sign in', () => account.callback(session, query))
+      return timeline.during(name, 'Sign in', () => account.callback(session, query))
     if (pathname === '/signed-out') return account.signedOut(request, session)
     return undefined
   }
 
   async function post(pathname: string, session: Session): Promise<Answer | undefined> {
-    if (pathname === '/signout') return timeline.during(clientId, 'Sign out', () => account.signOut(session))
+    if (pathname === '/signout') return timeline.during(name, 'Sign out', () => account.signOut(session))
     const scenario = pathname.match(/^\/story\/(\w+)$/)?.[1]
     if (scenario && typeof story === 'object') {
       return (await story.run(scenario)) ? { location: `/#${scenario}` } : undefined
@@ -120,7 +121,7 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
     const action = actions[pathname]
     if (!action) return undefined
     const { user } = session
-    if (user) session.outcome = await timeline.during(clientId, action.title, () => action.act(user.account))
+    if (user) session.outcome = await timeline.during(name, action.title, () => action.act(user.account))
     return { location: '/' }
   }
 
@@ -128,7 +129,7 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
     const { pathname, searchParams } = new URL(request.url ?? '/', url)
     if (request.method === 'GET' && pathname === '/') return show(session)
     if (pathname === '/logout-callback') {
-      return timeline.during(clientId, 'The provider calls back', () => logoutCallback(request, session))
+      return timeline.during(name, 'The provider calls back', () => logoutCallback(request, session))
     }
     try {
       if (request.method === 'GET') return await get(pathname, searchParams, request, session)
@@ -142,7 +143,7 @@ export async function startApp(options: AppOptions): Promise<RunningApp> {
 
   server.on('request', async (request: IncomingMessage, response: ServerResponse) => {
     if (sendAsset(request, response)) return
-    if (request.url === '/events') return follow(request, response)
+    if (request.url === '/events') return follow(response)
     try {
       const result = await answer(request, sessions.of(request))
       if (result && 'session' in result && result.session) {
@@ -169,8 +170,8 @@ function storyView(story: RunningStory | 'unavailable'): StoryView {
 }
 
 const storyNeeds =
-  'These need people without passwords, and a provider whose answers can be held back: the one that the demo brings. ' +
-  'Start it without the ENTRA_ variables.'
+  'With Entra ID these cannot run: they sign people in without passwords and hold back the provider’s answers, which ' +
+  'only the demo’s own provider allows. Start the demo without the ENTRA_ variables to run them.'
 
 /** Browsers say where a request comes from. What says nothing is no browser, and carries nobody's cookies. */
 function isSameOrigin(request: IncomingMessage): boolean {

@@ -29,9 +29,8 @@ process.once('SIGINT', stop).once('SIGTERM', stop)
 /** With a provider on this machine, another app of it, and the comparison. */
 async function startLocally(): Promise<RunningApp> {
   const provider = await startProvider()
-  const store = await open('tokens')
   const other = await startApp({
-    store,
+    store: await open('other_app'),
     provider,
     clientId: 'other-app',
     timeline,
@@ -41,7 +40,7 @@ async function startLocally(): Promise<RunningApp> {
   const stores = { stock: await open('story_stock'), keyv: await open('story_keyv') }
   const story = await startStory({ provider, stores, timeline })
   const demo = await startApp({
-    store,
+    store: await open('tokens'),
     provider,
     port,
     timeline,
@@ -60,6 +59,7 @@ async function startWithEntra(tenant: EntraSettings): Promise<RunningApp> {
     store: await open('tokens'),
     provider,
     clientId: tenant.clientId,
+    name: 'demo-app',
     // The one host that Entra ID accepts in a redirect URI without TLS.
     host: 'localhost',
     port,

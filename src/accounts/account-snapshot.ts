@@ -16,6 +16,15 @@ export interface Partition {
   readonly expiresAt: number
 }
 
+/** What to store in one account's partition. */
+export interface PartitionUpdate {
+  readonly generation: string
+  /** MSAL's own JSON. */
+  readonly cache: string
+  /** When the cache is of no more use, in epoch milliseconds; its record expires then, or with `ttl`. */
+  readonly expiresAt: number
+}
+
 /** What was read, as the store returned it. */
 interface Stored {
   readonly partition: unknown

@@ -4,28 +4,19 @@ import type { AccountKeys, KeyNames } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
-import { AccountSnapshot } from './account-snapshot.ts'
+import { AccountSnapshot, type PartitionUpdate } from './account-snapshot.ts'
 import { type Assertion, isIssuedBefore } from './assertion.ts'
 import { type Eviction, Evictions } from './evictions.ts'
 import { isValid, newGeneration } from './generation.ts'
 import type { SignInRef } from './identity.ts'
 import { Issuers } from './issuers.ts'
-import { type Link, Links, type ProviderSession } from './links.ts'
+import { type Link, Links, type ProviderSession, readLinks } from './links.ts'
 import { type SessionInfo, Sessions } from './sessions.ts'
 
 /** The sign-in that a host session belongs to, and what tells it from others. */
 export interface BegunSession {
   readonly generation: string
   readonly id: string
-}
-
-/** What to store in one account's partition. */
-export interface PartitionUpdate {
-  readonly generation: string
-  /** MSAL's own JSON. */
-  readonly cache: string
-  /** When the cache is of no more use, in epoch milliseconds; its record expires then, or with `ttl`. */
-  readonly expiresAt: number
 }
 
 /**
@@ -223,6 +214,27 @@ export class Accounts {
     } finally {
       unlock()
     }
+  }
+
+  /**
+   * Writes the links that an account's partition names and that are not there, as after a write that the store did in
+   * part. One store call, or none.
+   * @param snapshot with the links of the sessions
+   * @throws {StoreUnavailableError}
+   */
+  async relink(
+    homeAccountId: string,
+    { partition, links }: AccountSnapshot,
+    sessions: readonly ProviderSession[],
+  ): Promise<void> {
+    if (partition === undefined) return
+    const { generation, expiresAt, links: known } = partition
+    const named = [...this.links.keysOf(sessions).keys()]
+    const isThere = (key: string) =>
+      readLinks(links.get(key)).some((link) => link.homeAccountId === homeAccountId)
+    if (named.every((key) => !known.includes(key) || isThere(key))) return
+    const own = { homeAccountId, generation, expiresAt }
+    await this.#records.write((await this.links.renew(own, sessions, known, links)).records)
   }
 
   /**

@@ -6,7 +6,7 @@ import { report } from '../diagnostics.ts'
 import { usableUntil, withoutExpired } from '../msal/merge.ts'
 import { providerSessions } from '../msal/provider-sessions.ts'
 import { type SalvagedAccount, salvage } from '../msal/salvage.ts'
-import { environmentsOf } from '../msal/schema.ts'
+import { countEntities, environmentsOf } from '../msal/schema.ts'
 
 /** What became of a cache that was imported. */
 export interface ImportReport {
@@ -14,7 +14,8 @@ export interface ImportReport {
   skipped: SkippedAccount[]
   /**
    * How many entities belong to no account of this application: tokens of other client ids and of the application
-   * itself, tokens that were acquired on behalf of a user, and what MSAL could not read.
+   * itself, tokens that were acquired on behalf of a user, and what MSAL could not read. Where one account was asked for,
+   * also those of all others.
    */
   dropped: number
 }
@@ -64,17 +65,23 @@ export async function importCache(
   accounts: Accounts,
   clientId: string,
   serialized: unknown,
+  only: string | undefined,
 ): Promise<ImportReport> {
+  if (only !== undefined) checkHomeAccountId(only)
   const salvaged = typeof serialized === 'string' ? salvage(serialized, clientId) : undefined
   if (salvaged === undefined) {
     throw new TypeError("serialized must be a token cache as MSAL's tokenCache.serialize() returns it")
   }
-  const { dropped } = salvaged
+  let { dropped } = salvaged
+  const wanted: [string, SalvagedAccount][] = []
+  for (const account of salvaged.accounts) {
+    if (only === undefined || account[0] === only) wanted.push(account)
+    else dropped += countEntities(account[1].cache)
+  }
   if (dropped > 0) report('msal-keyv:dropped-entities', { count: dropped })
   const outcomes: Outcome[] = []
-  const all = [...salvaged.accounts]
-  for (let begin = 0; begin < all.length; begin += AT_ONCE) {
-    outcomes.push(...(await importTogether(accounts, all.slice(begin, begin + AT_ONCE))))
+  for (let begin = 0; begin < wanted.length; begin += AT_ONCE) {
+    outcomes.push(...(await importTogether(accounts, wanted.slice(begin, begin + AT_ONCE))))
   }
   return { imported: outcomes.filter(isImported), skipped: outcomes.filter(isSkipped), dropped }
 }
@@ -122,6 +129,7 @@ async function importOne(
   const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId, sid }, linkKeys)
   try {
     const found = obstacle(homeAccountId, loaded)
+    if (found?.reason === 'stored') await accounts.relink(homeAccountId, loaded, sessions)
     if (found !== undefined) return found
     const generation = importedGeneration(accounts.generationKeyOf(homeAccountId))
     const update = { generation, cache: JSON.stringify(cache), expiresAt }

@@ -29,7 +29,7 @@ describe.skipIf(missingProgram('redis-server'))('REDIS_URL', () => {
     const keys = await client.keys('*')
     const ours = keys.filter((key) => key.endsWith('_p'))
     expect(ours).toHaveLength(21)
-    for (const key of keys) expect(key).toMatch(/^msal-keyv-demo-(tokens|story_stock|story_keyv)::/)
+    for (const key of keys) expect(key).toMatch(/^msal-keyv-demo-(tokens|other_app|story_stock|story_keyv)::/)
     for (const key of ours) expect(await client.ttl(key)).toBeGreaterThan(0)
   })
 })
@@ -50,7 +50,7 @@ describe('an Entra ID tenant', () => {
     expect(text).toContain('the provider is Entra ID')
     expect(text).not.toContain(tenant.ENTRA_CLIENT_SECRET)
     expect(text.match(/ disabled aria-describedby="story-unavailable"/g)).toHaveLength(3)
-    expect(text).toContain('Start it without the ENTRA_ variables')
+    expect(text).toContain('Start the demo without the ENTRA_ variables')
 
     const { status, headers } = await fetch(`${url}/signin`, { redirect: 'manual' })
     expect(status).toBe(303)

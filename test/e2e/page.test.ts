@@ -10,7 +10,8 @@ import { seriousFindings } from '../support/axe.ts'
 import { findBrowser, launchBrowser } from '../support/browser.ts'
 import { missingBrowser } from '../support/missing-browser.ts'
 
-describe.skipIf(missingBrowser())('the demo page in a browser', () => {
+// A browser takes its time where many tests run at once.
+describe.skipIf(missingBrowser())('the demo page in a browser', { timeout: 120_000 }, () => {
   let stores: Record<'tokens' | 'stock' | 'keyv', Keyv>
   let provider: RunningProvider
   let timeline: Timeline
@@ -82,8 +83,10 @@ describe.skipIf(missingBrowser())('the demo page in a browser', () => {
   test('a sign-out in the other app shows here without a reload', async () => {
     const page = await open()
     await signIn(page, 'grace')
-    await page.getByRole('link', { name: 'the other app' }).click()
-    const tab = await page.context().waitForEvent('page')
+    const [tab] = await Promise.all([
+      page.context().waitForEvent('page'),
+      page.getByRole('link', { name: 'the other app' }).click(),
+    ])
     watch(tab)
     await signIn(tab, 'grace', other)
     await tab.getByRole('button', { name: 'Sign out', exact: true }).click()
@@ -197,7 +200,7 @@ describe.skipIf(missingBrowser())('the demo page in a browser', () => {
       }
       const ids = await page.evaluate<string[]>('[...document.querySelectorAll("[id]")].map(({ id }) => id)')
       expect(ids).toEqual([...new Set(ids)])
-    }, 120_000)
+    })
 
     test("nor on the provider's pages", async () => {
       const page = await open({ colorScheme })
@@ -208,7 +211,7 @@ describe.skipIf(missingBrowser())('the demo page in a browser', () => {
       await page.getByRole('button', { name: 'Sign out', exact: true }).click()
       await page.getByRole('heading', { name: 'Sign out' }).waitFor()
       expect(await seriousFindings(page)).toEqual([])
-    }, 120_000)
+    })
   })
 
   test('works without JavaScript', async () => {

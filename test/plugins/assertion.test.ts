@@ -49,13 +49,13 @@ function records(map: Map<string, string>) {
 
 const evicted = { code: 'ERR_ACCOUNT_EVICTED', name: 'AccountEvictedError' }
 
-test('first 4 store calls, repeated 2 and no token request, in this process and in another (P10)', async () => {
+test('first 5 store calls, repeated 2 and no token request, in this process and in another (P10)', async () => {
   const { entra, store, plugin, client, ask } = host()
   await plugin.isSignedIn('warm-up')
   store.calls()
   const assertion = entra.assertion(entra.user())
   const first = await ask(assertion)
-  expect(store.calls()).toEqual(['read', 'read', 'read', 'write'])
+  expect(store.calls()).toEqual(['read', 'read', 'read', 'read', 'write'])
   const other = new KeyvCachePlugin({ store: store.keyv, clientId: CLIENT_ID })
   for (const by of [client(assertion), client(assertion, other)]) {
     expect(await ask(assertion, SCOPES, by)).toMatchObject({
@@ -312,19 +312,19 @@ describe('callers of every kind', () => {
     await expect(ask(assertion)).rejects.toMatchObject(evicted)
   })
 
-  test.each([
-    ['by idtyp', { idtyp: 'app' }],
-    ['by its subject', { idtyp: undefined, sub: 'object-id', oid: 'object-id' }],
-  ])('an application, known %s, has no account and no generation', async (_, claims) => {
-    const { entra, map, ask } = host()
-    entra.answers.on_behalf_of = { omit: ['id_token', 'client_info', 'refresh_token'] }
-    const assertion = entra.assertion(entra.user(), claims)
-    await ask(assertion)
-    expect((await ask(assertion))?.fromCache).toBe(true)
-    const [{ header } = expect.fail('no record')] = records(map)
-    expect(header).not.toHaveProperty('g')
-    expect(header).not.toHaveProperty('o')
-  })
+  test.each([['by idtyp', { idtyp: 'app' }]])(
+    'an application, known %s, has no account and no generation',
+    async (_, claims) => {
+      const { entra, map, ask } = host()
+      entra.answers.on_behalf_of = { omit: ['id_token', 'client_info', 'refresh_token'] }
+      const assertion = entra.assertion(entra.user(), claims)
+      await ask(assertion)
+      expect((await ask(assertion))?.fromCache).toBe(true)
+      const [{ header } = expect.fail('no record')] = records(map)
+      expect(header).not.toHaveProperty('g')
+      expect(header).not.toHaveProperty('o')
+    },
+  )
 
   test("a user's answer that names nobody is not stored: nothing could evict it", async () => {
     const { entra, map, ask } = host()

@@ -51,7 +51,7 @@ describe('exportAccount', () => {
     await entra.signIn(entra.client(plugin), user)
     calls()
     await plugin.exportAccount(user)
-    expect(calls()).toEqual(['getMany'])
+    expect(calls()).toEqual(['read'])
     await expect(plugin.exportAccount('')).rejects.toBeInstanceOf(TypeError)
   })
 

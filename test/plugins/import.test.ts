@@ -6,7 +6,6 @@ import {
   generateEncryptionKey,
   type ImportReport,
   KeyvCachePlugin,
-  type KeyvLike,
   LogoutHandler,
 } from '../../src/index.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
@@ -95,6 +94,28 @@ describe('a blob of several accounts', () => {
     await plugin.importCache(await blob(user))
     expect(await storedText(keyv, user.homeAccountId)).toMatch(/^v1\./)
     expect(await plugin.isSignedIn(user)).toBe(true)
+  })
+})
+
+describe('a record of one account that holds tokens of others', () => {
+  test('gives only that one where it is asked for; the others are counted', async () => {
+    const { entra, plugin, blob } = importHost()
+    const [alice, bob] = [entra.user(), entra.user()]
+    const serialized = await blob(alice, bob)
+    const report = await plugin.importCache(serialized, bob.homeAccountId)
+    expect(idsOf(report.imported)).toEqual([bob.homeAccountId])
+    expect(report).toMatchObject({ skipped: [], dropped: 4 })
+    expect(await plugin.isSignedIn(alice)).toBe(false)
+    expect(idsOf((await plugin.importCache(serialized)).imported)).toEqual([alice.homeAccountId])
+  })
+
+  test('gives nobody where that one is not in it', async () => {
+    const { entra, plugin, blob, calls } = importHost()
+    const serialized = await blob(entra.user())
+    const report = await plugin.importCache(serialized, entra.user().homeAccountId)
+    expect(report).toEqual({ imported: [], skipped: [], dropped: 4 })
+    expect(calls()).toEqual([])
+    await expect(plugin.importCache(serialized, '')).rejects.toThrow(/^homeAccountId must/)
   })
 })
 
@@ -221,61 +242,4 @@ describe('an account is imported only', () => {
     )
     expect(idsOf((await plugin.importCache(serialized)).imported)).toEqual([user.homeAccountId])
   })
-})
-
-describe('an import that a failing store interrupts', () => {
-  /** The store fails at its nth call, once it has done it or before. */
-  function failingAt(nth: number, isDone: boolean, keyv: Keyv): KeyvLike {
-    let calls = 0
-    return new Proxy(keyv, {
-      get(target, property) {
-        const value: unknown = Reflect.get(target, property, target)
-        if (typeof value !== 'function') return value
-        if (!['getMany', 'set', 'setMany'].includes(String(property))) return value.bind(target)
-        return async (...parameters: unknown[]) => {
-          const fails = ++calls === nth
-          if (!fails || isDone) await Reflect.apply(value, target, parameters)
-          if (fails) throw new Error('the store fails')
-          return Reflect.apply(value, target, parameters)
-        }
-      },
-    })
-  }
-
-  test.each([false, true])(
-    'is repeated with the same result (the failed call was done: %s)',
-    async (isDone) => {
-      vi.useFakeTimers({ toFake: ['Date'] })
-      try {
-        const { entra, blob, plugin, map } = importHost()
-        const serialized = await blob(...Array.from({ length: 18 }, () => entra.user()))
-        const whole = await plugin.importCache(serialized)
-        const failures = Array.from({ length: 40 }, (_, index) => index + 1)
-        let failed = 0
-        for (const nth of failures) {
-          const interrupted = new Map<string, string>()
-          const keyv = new Keyv({ store: interrupted, useKeyPrefix: false })
-          const broken = new KeyvCachePlugin({ store: failingAt(nth, isDone, keyv), clientId: CLIENT_ID })
-          await broken.importCache(serialized).catch((error: { code?: string }) => {
-            expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
-            failed++
-          })
-          const other = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID })
-          const { imported, skipped } = await other.importCache(serialized)
-          const known = [...imported, ...skipped].map((account) => ({
-            homeAccountId: account.homeAccountId,
-            generation: 'generation' in account ? account.generation : undefined,
-          }))
-          const order = (one: { homeAccountId: string }, two: { homeAccountId: string }) =>
-            one.homeAccountId < two.homeAccountId ? -1 : 1
-          expect(known.sort(order)).toEqual([...whole.imported].sort(order))
-          expect(new Set(interrupted.keys())).toEqual(new Set(map.keys()))
-          for (const [key, value] of map) expect(interrupted.get(key)).toBe(value)
-        }
-        expect(failed).toBe(38)
-      } finally {
-        vi.useRealTimers()
-      }
-    },
-  )
 })

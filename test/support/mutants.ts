@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { IMPORT_MUTANTS } from './import-mutants.ts'
 import { LOGOUT_MUTANTS } from './logout-mutants.ts'
+import { RECORD_MUTANTS } from './record-mutants.ts'
 
 /** One place of src and what stands there instead. `text` must occur exactly once in the file. */
 export type Change = readonly [file: string, text: string, replacement: string]
-
-const ASSOCIATED_DATA = 'function associatedData(keyId: string, recordKey: string): Buffer {'
 
 const CORE_MUTANTS = {
   // Generations and evictions
@@ -31,7 +31,7 @@ const CORE_MUTANTS = {
   ],
   'deleted without a fence': [
     'accounts/evictions.ts',
-    'await this.#records.writePlain(fences).catch((error: unknown) => fail(error, false))',
+    'await this.#records.writeFences(fences).catch((error: unknown) => fail(error, false))',
     '',
   ],
   'sign-in does not adopt the generation': [
@@ -99,39 +99,12 @@ const CORE_MUTANTS = {
     '',
   ],
   'app token of any tenant': ['plugins/app.ts', 'this.#check(own)', ''],
+  'refresh tokens told apart by their keys': [
+    'msal/merge.ts',
+    "return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))",
+    'return replacement === token',
+  ],
   'cache key components ignored': ['msal/merge.ts', "  'additionalCacheKeyComponents',\n", ''],
-
-  // The sessions of an account
-  'ended sessions go on': [
-    'accounts/account-snapshot.ts',
-    'return mark !== undefined && (this.#id === undefined || !mark.signIns.includes(this.#id))',
-    'return mark === undefined && this.#id === null',
-  ],
-  'sessions that end at once see each other': [
-    'accounts/sessions.ts',
-    'return mark === undefined || mark.signIns.length > 0',
-    'return true',
-  ],
-
-  // Remembered answers
-  'text not compared': ['clients/remembered-answers.ts', 'known.fingerprint !== fingerprint ||', ''],
-  'generation not compared': [
-    'accounts/account-snapshot.ts',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
-    "`${generation ?? ''}\\n${text}`",
-    'text',
-  ],
-  'renewal offset ignored': [
-    'clients/remembered-answers.ts',
-    'const RENEWAL_OFFSET = 300',
-    'const RENEWAL_OFFSET = 0',
-  ],
-  'answers shared by reference': ['clients/answering.ts', '...copyOf(result)', '...result'],
-  'answers without bound': [
-    'clients/remembered-answers.ts',
-    'this.#answers.size <= this.#most.entries',
-    'true',
-  ],
 
   // ConfidentialClients
   'state not compared': [
@@ -160,57 +133,6 @@ const CORE_MUTANTS = {
     '',
   ],
 
-  'every refresh token another': [
-    'msal/merge.ts',
-    "return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))",
-    'return replacement === token',
-  ],
-
-  // Records
-  'failed read taken for a miss': ['store/keyv-store.ts', 'if (call.failed && missing)', 'if (!call)'],
-  'record of any key': ['records/record.ts', 'if (itsKey !== key)', 'if (!itsKey)'],
-  'malformed body not reported': ['plugins/cache-plugin.ts', 'reportMalformed(this.key)\n', '\n'],
-  'record outlives its tokens': [
-    'accounts/accounts.ts',
-    'Math.min(snapshot.expiresAt, end)',
-    'snapshot.expiresAt',
-  ],
-  'access tokens do not count': [
-    'msal/merge.ts',
-    'Math.max(lastUseOf(cache), ...idTokens)',
-    'Math.max(...idTokens)',
-  ],
-  'tag not checked': ['records/sealing.ts', 'decipher.final()', ''],
-  'no authenticated data': [
-    'records/sealing.ts',
-    ASSOCIATED_DATA,
-    `${ASSOCIATED_DATA} return Buffer.alloc(0)`,
-  ],
-  'key id not authenticated': ['records/sealing.ts', ASSOCIATED_DATA, `${ASSOCIATED_DATA} keyId = ''`],
-  'record key not authenticated': [
-    'records/sealing.ts',
-    ASSOCIATED_DATA,
-    `${ASSOCIATED_DATA} recordKey = ''`,
-  ],
-  'one subkey for all': [
-    'records/sealing.ts',
-    'subkey(recordKey: string): KeyObject {',
-    "subkey(recordKey: string): KeyObject { recordKey = ''",
-  ],
-  'record key in nothing': [
-    'records/sealing.ts',
-    'this.#first = encryptionKeys?.[0]',
-    `this.#first = encryptionKeys?.[0]
-     const { seal, open } = this
-     this.seal = (plaintext) => seal.call(this, plaintext, '')
-     this.open = (stored) => open.call(this, stored, '')`,
-  ],
-  'any spelling': [
-    'records/sealing.ts',
-    "return bytes.toString('base64url') === encoded ? bytes : undefined",
-    'return bytes',
-  ],
-
   // Logout callbacks
   'callback of any generation': [
     'logout-handler.ts',
@@ -223,13 +145,46 @@ const CORE_MUTANTS = {
     'found.links',
   ],
 
-  // Secrets
-  'errors quote records': [
-    'errors.ts',
-    'const text = QUOTES_A_RECORD.test(message)',
-    'const text = !message',
+  // Remembered answers
+  'remembered: text not compared': [
+    'clients/remembered-answers.ts',
+    'known.fingerprint !== fingerprint ||',
+    '',
   ],
-  'errors quote tokens': ['errors.ts', 'message.replace(LONG_RUN, ', 'message.replace(/^$/, '],
+  'remembered: generation not looked at': [
+    'accounts/account-snapshot.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
+    "`${generation ?? ''}\\n${text}`",
+    'text',
+  ],
+  'remembered: renewal offset ignored': [
+    'clients/remembered-answers.ts',
+    'const RENEWAL_OFFSET = 300',
+    'const RENEWAL_OFFSET = 0',
+  ],
+  'remembered: shared by reference': ['clients/answering.ts', '...copyOf(result)', '...result'],
+  'remembered: bound lifted': [
+    'clients/remembered-answers.ts',
+    'this.#answers.size <= this.#most.entries',
+    'true',
+  ],
+
+  // Sessions
+  'mark of an ended session not read': [
+    'accounts/account-snapshot.ts',
+    'return mark !== undefined && (this.#id === undefined || !mark.signIns.includes(this.#id))',
+    'return mark === undefined && this.#id === null',
+  ],
+  'ended sessions count as others': [
+    'accounts/sessions.ts',
+    'return mark === undefined || mark.signIns.length > 0',
+    'return true',
+  ],
+
+  // Secrets
+  'errors quote SyntaxErrors': ['errors.ts', "name === 'SyntaxError' || ", ''],
+  'errors quote records': ['errors.ts', ' || QUOTES_A_RECORD.test(message)', ''],
+  'errors quote tokens': ['errors.ts', '.replace(LONG_RUN, ', '.replace(/^$/, '],
   'traces show results': ['diagnostics.ts', 'return describe(result)', 'return (describe, result)'],
   'clients show their configuration': [
     'clients.ts',
@@ -242,7 +197,7 @@ const CORE_MUTANTS = {
  * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
  * a promise proves with one of them that it can fail. Where lines of src have moved, only this table changes.
  */
-export const MUTANTS = { ...CORE_MUTANTS, ...LOGOUT_MUTANTS }
+export const MUTANTS = { ...CORE_MUTANTS, ...LOGOUT_MUTANTS, ...IMPORT_MUTANTS, ...RECORD_MUTANTS }
 
 export type MutantName = keyof typeof MUTANTS
 

@@ -23,7 +23,7 @@ function account({ key, bytes, generations, expiresAt, partition }: RecordView):
     <dl class="fine">
       <dt>Generation</dt><dd><code>${generations[0]}</code></dd>
       <dt>Key</dt><dd><code>${key}</code></dd>
-      <dt>Kept</dt><dd>${bytes.toLocaleString('en')} bytes, expires ${fromNow(expiresAt)}</dd>
+      <dt>Record</dt><dd>${bytes.toLocaleString('en')} bytes, expires ${fromNow(expiresAt)}</dd>
     </dl>
   </li>`
 }

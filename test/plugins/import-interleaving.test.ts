@@ -1,0 +1,182 @@
+import { Keyv } from 'keyv'
+import { describe, expect, test } from 'vitest'
+import { type HostSession, type ImportReport, KeyvCachePlugin } from '../../src/index.ts'
+import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
+import { type Choose, everyOrder, Schedule } from '../support/explorer.ts'
+import { mutant } from '../support/mutant.ts'
+import type { MutantName } from '../support/mutants.ts'
+
+type Plugin = typeof KeyvCachePlugin
+
+/** Thrown where something is wrong, with the order that led there. */
+class Violation extends Error {}
+
+/**
+ * One account in two old records, and processes that import, evict and sign in at once over one store, in which every
+ * read and write of the account waits for its turn.
+ */
+class World {
+  readonly entra = new EntraStandIn({ size: 'small' })
+  readonly user: User = this.entra.user()
+  readonly schedule: Schedule
+  readonly #Plugin: Plugin
+  readonly #map = new Map<string, string>()
+
+  constructor(Plugin: Plugin, choose: Choose) {
+    this.#Plugin = Plugin
+    this.schedule = new Schedule(choose)
+  }
+
+  /** An old record: another one each time. */
+  async record(): Promise<string> {
+    const client = this.entra.client()
+    await this.entra.signIn(client, this.user)
+    return client.getTokenCache().serialize()
+  }
+
+  /** A process, whose steps wait for their turn; without a name they do not. */
+  process(name?: string): KeyvCachePlugin {
+    return new this.#Plugin({ store: new Keyv({ store: this.#stepped(name) }), clientId: CLIENT_ID })
+  }
+
+  begins(name: string): Promise<void> {
+    return this.schedule.step(name, 'begins', () => {})
+  }
+
+  async signIn(process: KeyvCachePlugin): Promise<HostSession> {
+    return process.openSession(await this.entra.signIn(this.entra.client(process), this.user))
+  }
+
+  isSignedIn(as: HostSession | User = this.user): Promise<boolean> {
+    return this.process().isSignedIn(as)
+  }
+
+  /** Where in the order a step was made last, or never: -1. */
+  last(step: string): number {
+    return this.schedule.trace.lastIndexOf(step)
+  }
+
+  check(isFine: boolean, what: string): void {
+    if (!isFine) throw new Violation(`${what}\n  ${this.schedule.trace.join('\n  ')}`)
+  }
+
+  #stepped(name: string | undefined) {
+    const map = this.#map
+    const step = <Result>(does: string, key: string, effect: () => Result): Promise<Result> =>
+      name !== undefined && /_[pg]$/.test(key)
+        ? this.schedule.step(name, `${does} ${key.slice(-1)}`, effect)
+        : Promise.resolve(effect())
+    const get = (key: string) => step('reads', key, () => map.get(key))
+    return {
+      get,
+      async getMany(keys: string[]) {
+        const values: (string | undefined)[] = []
+        for (const key of keys) values.push(await get(key))
+        return values
+      },
+      set: (key: string, value: string) => step('writes', key, () => map.set(key, value)),
+      delete: (key: string) => step('deletes', key, () => map.delete(key)),
+      clear: () => Promise.reject(new Error('never to be called')),
+    }
+  }
+}
+
+function generationIn({ imported, skipped }: ImportReport): string | undefined {
+  const [account] = [...imported, ...skipped]
+  return account !== undefined && 'generation' in account ? account.generation : undefined
+}
+
+const reasonIn = ({ skipped }: ImportReport) => skipped[0]?.reason
+
+/** Two processes import one account, from two records. */
+function twoImports(Plugin: Plugin): Promise<number> {
+  return everyOrder(async (choose) => {
+    const world = new World(Plugin, choose)
+    const records = [await world.record(), await world.record()]
+    const imports = records.map((record, index) => world.process(`import-${index}`).importCache(record))
+    await world.schedule.run()
+    const { homeAccountId } = world.user
+    for (const report of await Promise.all(imports)) {
+      const generation = generationIn(report) ?? ''
+      world.check(await world.isSignedIn({ homeAccountId, generation }), 'a report names what is not stored')
+    }
+  })
+}
+
+/** A process imports what another one evicts. */
+function importAndEvict(Plugin: Plugin): Promise<number> {
+  return everyOrder(async (choose) => {
+    const world = new World(Plugin, choose)
+    const record = await world.record()
+    let isEvicted = false
+    const importing = world.process('import').importCache(record)
+    const evicting = world.process('evict').evictAccount(world.user.homeAccountId)
+    void evicting.then(() => {
+      isEvicted = true
+    })
+    await world.schedule.run(async () => {
+      if (isEvicted) world.check(!(await world.isSignedIn()), 'an evicted account is signed in')
+    })
+    const report = await importing
+    world.check(isEvicted && !(await world.isSignedIn()), 'an evicted account is signed in')
+    const wasSeen = world.last('evict writes g') < world.last('import reads g')
+    if (wasSeen) world.check(reasonIn(report) === 'evicted', 'the report does not say that it is evicted')
+    const again = await world.process().importCache(record)
+    world.check(reasonIn(again) === 'evicted', 'an evicted account is imported')
+  })
+}
+
+/** A process imports an account that signs in meanwhile, on another server or on the same one. */
+function importAndSignIn(Plugin: Plugin, isSameProcess: boolean): Promise<number> {
+  return everyOrder(async (choose) => {
+    const world = new World(Plugin, choose)
+    const record = await world.record()
+    const importer = world.process('import')
+    const signer = isSameProcess ? importer : world.process('sign-in')
+    // In one process, the order in which they begin is the order of the account's lock.
+    const begins = isSameProcess ? (name: string) => world.begins(name) : () => Promise.resolve()
+    const importing = begins('import').then(() => importer.importCache(record))
+    const signingIn = begins('sign-in').then(() => world.signIn(signer))
+    await world.schedule.run()
+    const [report, session] = await Promise.all([importing, signingIn])
+    world.check(await world.isSignedIn(), 'nobody is signed in')
+    const wasReplaced = !isSameProcess && world.last('sign-in writes p') < world.last('import writes p')
+    if (!wasReplaced) world.check(await world.isSignedIn(session), 'the new sign-in has ended')
+    if (reasonIn(report) === 'stored') {
+      world.check(generationIn(report) === session.generation, 'the report names another sign-in')
+    }
+  })
+}
+
+describe('in every order there is', () => {
+  test('two processes that import one account report the one generation that it has', async () => {
+    expect(await twoImports(KeyvCachePlugin)).toBeGreaterThan(100)
+  })
+
+  test('an account that is evicted while it is imported is evicted', async () => {
+    expect(await importAndEvict(KeyvCachePlugin)).toBeGreaterThan(20)
+  })
+
+  test('a sign-in on the same server wins over an import', async () => {
+    expect(await importAndSignIn(KeyvCachePlugin, true)).toBeGreaterThan(20)
+  })
+
+  // The price of a store without compare-and-set: see docs/promises.md.
+  test('a sign-in on another server wins, unless an import that saw nothing of it writes last', async () => {
+    expect(await importAndSignIn(KeyvCachePlugin, false)).toBeGreaterThan(100)
+  })
+})
+
+describe('broken on purpose, the violation is found', () => {
+  const MUTANTS: [name: MutantName, found: (Plugin: Plugin) => unknown][] = [
+    ['import: a generation for each', twoImports],
+    ['import: evictions ignored', importAndEvict],
+    ['import: no look afterwards', importAndEvict],
+    ['import: what is stored is replaced', (Plugin) => importAndSignIn(Plugin, true)],
+  ]
+
+  test.each(MUTANTS)('%s', async (name, found) => {
+    const broken = await mutant(name)
+    await expect(found(broken.KeyvCachePlugin)).rejects.toThrow(Violation)
+  })
+})
