@@ -9,7 +9,6 @@ import {
 } from '../../src/index.ts'
 import type { Answer } from './answer.ts'
 import type { IdentityProvider } from './identity-provider.ts'
-import { beginSignIn } from './msal.ts'
 import type { Outcome } from './page/outcome.ts'
 import type { Session } from './sessions.ts'
 
@@ -32,7 +31,8 @@ export class Account {
   }
 
   async signIn(session: Session): Promise<Answer> {
-    const { url, pending } = await beginSignIn(this.#msal, this.#provider, this.#redirectUri)
+    const { scopes, prompt } = this.#provider
+    const { url, pending } = await this.#msal.beginSignIn({ scopes, prompt, redirectUri: this.#redirectUri })
     return { location: this.#provider.browserUrl(url), session: { ...session, pending } }
   }
 

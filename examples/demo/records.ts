@@ -1,12 +1,21 @@
 import type { Keyv } from 'keyv'
 
-export type RecordKind = 'partition' | 'generation' | 'session link' | 'logout token' | 'other'
+export type RecordKind =
+  | 'partition'
+  | 'generation'
+  | 'session link'
+  | 'person link'
+  | 'logout token'
+  | 'other'
 
 /** By the end of the key. The demo's app makes no others. */
 const kinds: Record<string, RecordKind> = {
   _p: 'partition',
   _g: 'generation',
   _s: 'session link',
+  _u: 'session link',
+  _n: 'person link',
+  _d: 'person link',
   _j: 'logout token',
 }
 
@@ -15,7 +24,7 @@ export interface RecordView {
   readonly key: string
   readonly kind: RecordKind
   readonly bytes: number
-  /** Its own, or, of session links, those of the accounts that they lead to. */
+  /** Its own, or, of links, those of the accounts that they lead to. */
   readonly generations: readonly string[]
   readonly expiresAt: Date
   /** Of partitions: whose they are, and what they hold. */
@@ -47,7 +56,7 @@ function viewRecord(key: string, value: string): RecordView {
   const [line = '', body = ''] = value.split('\n', 2)
   const header: { g?: string; x: number } = JSON.parse(line)
   const kind = kinds[key.slice(-2)] ?? 'other'
-  const isLink = kind === 'session link'
+  const isLink = kind === 'session link' || kind === 'person link'
   const view = {
     key,
     kind,

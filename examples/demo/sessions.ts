@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
-import type { HostSession } from '../../src/index.ts'
-import type { PendingSignIn } from './msal.ts'
+import type { HostSession, PendingSignIn } from '../../src/index.ts'
 import type { Outcome } from './page/outcome.ts'
 
 /** What the app knows of one browser. */

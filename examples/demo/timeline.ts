@@ -28,14 +28,20 @@ export interface Entry {
   outcome: string
 }
 
-const EVENTS = [
-  'msal-keyv:unreadable-record',
-  'msal-keyv:unknown-session',
-  'msal-keyv:sign-in-without-link',
-  'msal-keyv:refused-write',
-  'msal-keyv:commit-failed',
-  'msal-keyv:dropped-entities',
-] as const satisfies (keyof DiagnosticsEvents)[]
+type EventName = keyof DiagnosticsEvents
+
+/** What each means, in a few words. */
+const meanings: Record<EventName, string> = {
+  'msal-keyv:unreadable-record': 'counts as absent',
+  'msal-keyv:unknown-session': 'names nobody known here',
+  'msal-keyv:issuer-mismatch': 'no logout handler takes callbacks of its issuer',
+  'msal-keyv:sign-in-without-link': 'no logout callback can find it',
+  'msal-keyv:refused-write': 'began before the eviction',
+  'msal-keyv:commit-failed': 'returned, but not stored',
+  'msal-keyv:dropped-entities': 'belong to no account',
+}
+
+const EVENTS = Object.entries(meanings) as [EventName, string][]
 
 interface TraceMessage {
   key?: string
@@ -61,7 +67,7 @@ export class Timeline {
 
   constructor() {
     for (const name of TRACES) this.#listenToTrace(name)
-    for (const name of EVENTS) this.#listenToEvent(name)
+    for (const [name, meaning] of EVENTS) this.#listenToEvent(name, meaning)
   }
 
   /** The last actions of which anything was heard, newest first. */
@@ -130,12 +136,12 @@ export class Timeline {
     this.#unsubscribe.push(() => tracingChannel(name).unsubscribe(handlers))
   }
 
-  #listenToEvent(name: keyof DiagnosticsEvents): void {
+  #listenToEvent(name: EventName, meaning: string): void {
     const handler = (message: unknown) => {
       const entry = this.#file(name, message as object)
       if (!entry) return
       entry.endedAt = entry.startedAt
-      entry.outcome = meanings[name]
+      entry.outcome = meaning
       this.#changed()
     }
     subscribe(name, handler)
@@ -166,16 +172,6 @@ export class Timeline {
   #changed(): void {
     for (const listener of this.#listeners) listener()
   }
-}
-
-const meanings: Record<keyof DiagnosticsEvents, string> = {
-  'msal-keyv:unreadable-record': 'counts as absent',
-  'msal-keyv:unknown-session': 'names nobody known here',
-  'msal-keyv:issuer-mismatch': 'no logout handler takes callbacks of its issuer',
-  'msal-keyv:sign-in-without-link': 'no logout callback can find it',
-  'msal-keyv:refused-write': 'began before the eviction',
-  'msal-keyv:commit-failed': 'returned, but not stored',
-  'msal-keyv:dropped-entities': 'belong to no account',
 }
 
 function describe(name: Trace, { result }: TraceMessage): string {

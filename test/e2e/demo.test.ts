@@ -62,6 +62,7 @@ test('two users sign in, get tokens silently and refreshed, and one is evicted f
   expect(await recordOf('bob')).toEqual(bobsRecord)
   expect((await bob.post(`${app.url}/token`)).fingerprint).toBe(bobsToken)
   expect((await bob.post(`${app.url}/refresh`)).outcome).toContain('A new token from the provider')
+  expect((await readRecords(store)).map(({ kind }) => kind)).not.toContain('other')
 })
 
 test('the partition is shown without any token', async () => {

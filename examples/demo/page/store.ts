@@ -36,7 +36,8 @@ function contents({ usernames, accessTokens, refreshTokens }: TokenCacheView): H
 
 const meanings: Record<RecordKind, string> = {
   partition: 'an account’s tokens',
-  'session link': 'a session or a person at the provider, and whose sign-in ends with it',
+  'session link': 'from a session at the provider to the account that ends with it',
+  'person link': 'from a person at the provider to their account here',
   generation: 'of an evicted account: records of any other generation count for nothing',
   'logout token': 'has been carried out, and will not be a second time',
   other: 'of no kind that this page knows',

@@ -4,10 +4,10 @@ import {
   type AuthorizationCodeRequest,
   ConfidentialClientApplication,
   type Configuration,
+  CryptoProvider,
   InteractionRequiredAuthError,
 } from '@azure/msal-node'
 import { createLogoutUrl } from '../../../src/index.ts'
-import { beginSignIn } from '../msal.ts'
 import type { RunningProvider } from '../provider.ts'
 import type { HeldAnswer } from '../provider-network.ts'
 import type { CallbackAnswer, Host, SignedIn } from './host.ts'
@@ -20,6 +20,8 @@ export interface StageUris {
   readonly redirectUri: string
   readonly postLogoutRedirectUri: string
 }
+
+const crypto = new CryptoProvider()
 
 /** What a scenario needs beside the host: the provider, its users, and the other app. */
 export class Stage {
@@ -41,10 +43,18 @@ export class Stage {
     client: ConfidentialClientApplication,
     visitor: Visitor,
   ): Promise<AuthorizationCodeRequest> {
+    const { scopes, prompt } = this.#provider
     const { redirectUri } = this.#uris
-    const { url, pending } = await beginSignIn(client, this.#provider, redirectUri)
+    const { verifier, challenge } = await crypto.generatePkceCodes()
+    const url = await client.getAuthCodeUrl({
+      scopes,
+      redirectUri,
+      codeChallenge: challenge,
+      codeChallengeMethod: 'S256',
+      ...(prompt && { prompt }),
+    })
     const answer = await visitor.signIn(this.#provider.browserUrl(url), redirectUri)
-    return { ...pending, code: answer.get('code') ?? '' }
+    return { scopes, redirectUri, codeVerifier: verifier, code: answer.get('code') ?? '' }
   }
 
   async signIn(host: Host, visitor: Visitor): Promise<SignedIn> {
