@@ -7,6 +7,7 @@ export type { AuthorizationResponse } from './clients/authorization-response.ts'
 export type { PendingSignIn, SignInRequest } from './clients/pending-sign-in.ts'
 export type { RememberedAnswersOptions } from './clients/remembered-answers.ts'
 export type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
+export type { SignedIn } from './clients/sign-in.ts'
 export type {
   AbortSignalLike,
   AccessToken,

@@ -1,43 +1,43 @@
-// npm run api: writes etc/msal-keyv.api.md and docs/api from src.
-// With --check it writes nothing and fails where they differ from what they should be.
+// npm run api: writes etc/msal-keyv.api.md and docs/api from src, and says which examples are missing.
+// With --check it writes nothing and fails where they are not what src says.
 import { cp, glob, mkdir, readFile, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { root } from '../pack.ts'
 import { withoutExample } from './examples.ts'
 import { writeReference } from './reference.ts'
 import { writeReport } from './report.ts'
+import { knownWithoutExample } from './without-example.ts'
 
-/** Whose use the example of their class shows, or that MSAL calls and no host does. */
-const KNOWN_WITHOUT_EXAMPLE = new Set<string>([])
-
-const check = process.argv.includes('--check')
+const reportName = 'msal-keyv.api.md'
 const folder = join(root, '.cache/api')
 await rm(folder, { recursive: true, force: true })
 await mkdir(folder, { recursive: true })
 
-await writeReport(join(folder, 'report'))
-const reference = await writeReference(folder)
-const problems = examplesMissing()
-if (check) {
-  problems.push(...(await drift(join(folder, 'report'), join(root, 'etc'), '*.api.md')))
+const report = join(folder, 'report')
+await writeReport(report)
+const { out: reference, warned } = await writeReference(folder)
+const problems = warned ? ['typedoc has found something to mend in the doc comments; see above'] : []
+problems.push(...examples())
+if (process.argv.includes('--check')) {
+  problems.push(...(await drift(report, join(root, 'etc'), reportName)))
   problems.push(...(await drift(reference, join(root, 'docs/api'), '**/*.md')))
 } else {
   await rm(join(root, 'docs/api'), { recursive: true, force: true })
   await cp(reference, join(root, 'docs/api'), { recursive: true })
-  await cp(join(folder, 'report/msal-keyv.api.md'), join(root, 'etc/msal-keyv.api.md'))
+  await cp(join(report, reportName), join(root, 'etc', reportName))
 }
 for (const problem of problems) console.error(problem)
 if (problems.length > 0) process.exitCode = 1
 
-function examplesMissing(): string[] {
+function examples(): string[] {
   const missing = withoutExample()
   return [
     ...missing
-      .filter((name) => !KNOWN_WITHOUT_EXAMPLE.has(name))
+      .filter((name) => !knownWithoutExample.has(name))
       .map((name) => `${name} has no @example in its doc comment`),
-    ...[...KNOWN_WITHOUT_EXAMPLE]
+    ...[...knownWithoutExample]
       .filter((name) => !missing.includes(name))
-      .map((name) => `${name} has an @example, or is gone: take it from the list in tools/api/main.ts`),
+      .map((name) => `${name} has an @example, or is gone: take it from tools/api/without-example.ts`),
   ]
 }
 
@@ -51,8 +51,9 @@ async function drift(generated: string, committed: string, pattern: string): Pro
   const found: string[] = []
   for (const name of names) {
     const [is, should] = await Promise.all([read(join(committed, name)), read(join(generated, name))])
+    const path = relative(root, join(committed, name))
     if (is !== should)
-      found.push(`${join(committed, name)} is not what src says: run \`npm run api\` and review it`)
+      found.push(`${path} is not what src says: run \`npm run api\`, and review what changed`)
   }
   return found
 }

@@ -6,10 +6,10 @@ import { root } from '../pack.ts'
 /**
  * Writes the API reference, from the doc comments of `src`, as Markdown.
  * @param folder a new one in the checkout; the reference is in its folder `reference`
- * @returns the path of that
- * @throws when the code does not compile, or a comment links to what is not there
+ * @returns the path of that, and whether typedoc warned: of a link to what is not there, or of a type without a page
+ * @throws when the code does not compile
  */
-export async function writeReference(folder: string): Promise<string> {
+export async function writeReference(folder: string): Promise<{ out: string; warned: boolean }> {
   await copySource(folder)
   const out = join(folder, 'reference')
   // Of the plugin, whose options typedoc's types do not know.
@@ -30,16 +30,16 @@ export async function writeReference(folder: string): Promise<string> {
     disableSources: true,
     excludeExternals: true,
     excludePrivate: true,
+    // How the type is put together; the reference shows the members.
+    intentionallyNotExported: ['AcceptsUndefined', 'MADE_HERE'],
     logLevel: LogLevel.Warn,
   })
   const project = await application.convert()
   if (project === undefined) throw new Error('typedoc has found errors')
   application.validate(project)
   await application.generateOutputs(project)
-  if (application.logger.hasErrors() || application.logger.hasWarnings()) {
-    throw new Error('typedoc has found something to mend in the doc comments; see above')
-  }
-  return out
+  if (application.logger.hasErrors()) throw new Error('typedoc has found errors')
+  return { out, warned: application.logger.hasWarnings() }
 }
 
 /** typedoc leaves out the type of `@throws {Type}`, as TypeScript writes it; of a link it leaves nothing out. */
