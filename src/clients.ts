@@ -1,49 +1,38 @@
-import {
-  type AccountInfo,
-  type AuthenticationResult,
-  type AuthorizationCodeRequest,
-  type AuthorizationUrlRequest,
-  type ClientCredentialRequest,
+import type {
+  AuthenticationResult,
+  AuthorizationUrlRequest,
   ConfidentialClientApplication,
-  type Configuration,
-  type ICachePlugin,
-  type OnBehalfOfRequest,
-  ProtocolMode,
-  type SilentFlowRequest,
+  Configuration,
+  OnBehalfOfRequest,
 } from '@azure/msal-node'
-import { type AuthorizationResponse, readAuthorizationResponse } from './authorization-response.ts'
+import { type AccountRef, type HostSession, signInRef } from './accounts/identity.ts'
+import { ApiTokens } from './clients/api-tokens.ts'
+import type { AuthorizationResponse } from './clients/authorization-response.ts'
+import { ClientFactory } from './clients/client-factory.ts'
+import { beginSignIn, type PendingSignIn, type SignInRequest } from './clients/pending-sign-in.ts'
+import { RememberedAnswers, type RememberedAnswersOptions } from './clients/remembered-answers.ts'
+import type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
+import { redemptionOf, type SignedIn, signIn } from './clients/sign-in.ts'
+import { signOut } from './clients/sign-out.ts'
+import { SilentTokens } from './clients/silent-tokens.ts'
+import { accountCredential, appCredential, type TokenCredential } from './clients/token-credential.ts'
+import type { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
-import { createLogoutUrl } from './logout/url.ts'
-import { AccountPlugin } from './msal/account-plugin.ts'
-import { AuthorityMetadata } from './msal/authority-metadata.ts'
-import { sharedCredentials } from './msal/credentials.ts'
-import { requestKey, SharedCalls } from './msal/shared-calls.ts'
-import { SignInPlugin } from './msal/sign-in-plugin.ts'
-import { describeAccount } from './msal/stored-account.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
-import { type AccountRef, type HostSession, subjectOf } from './partitions/identity.ts'
-import { internalsOf, KeyvCachePlugin, openedSession } from './plugin.ts'
+import { coreOf, KeyvCachePlugin } from './plugin.ts'
 
-/** MSAL's request without `code` where the authorization response brings it. */
-export type CodeRequest = Omit<AuthorizationCodeRequest, 'code'> & { code?: string | undefined }
-
-/** MSAL's request without `account`, which is the first argument. */
-export type SilentRequest = Omit<SilentFlowRequest, 'account'>
-
-/** MSAL's request with the tenant whose resources the token is for, which sets the authority. */
-export type AppTokenRequest = Omit<ClientCredentialRequest, 'authority' | 'scopes'> & {
-  tenantId: string
-  scopes: string[]
+/** The options of a {@link KeyvCachePlugin} but the client id, or the plugin to use; and what concerns the clients. */
+export type ConfidentialClientsOptions = (
+  | Omit<KeyvCachePluginOptions, 'clientId'>
+  | { plugin: KeyvCachePlugin }
+) & {
+  /**
+   * How many of the last answers this process remembers, so that a hit costs little more than its store call: access
+   * tokens and ID tokens, in memory, as long as MSAL would return them. Default `{ entries: 5000, bytes: 32 MiB }`;
+   * `false` remembers none.
+   */
+  rememberedAnswers?: RememberedAnswersOptions | false | undefined
 }
-
-export interface SignOutRequest {
-  /** Where the provider sends the browser afterwards; registered there exactly like this. */
-  postLogoutRedirectUri: string
-  /** Comes back unchanged; bind it to the browser. */
-  state?: string | undefined
-}
-
-const DEFAULT_AUTHORITY = 'https://login.microsoftonline.com/common'
 
 /**
  * MSAL's ConfidentialClientApplication for a server with many users: safe as a singleton, since every call gets an
@@ -54,91 +43,113 @@ const DEFAULT_AUTHORITY = 'https://login.microsoftonline.com/common'
  * ```ts
  * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(url)) })
  *
- * const { session } = await msal.acquireTokenByCode({ scopes, redirectUri, ...pending }, query)
+ * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
+ * const { session } = await msal.acquireTokenByCode(pending, query)
  * const { accessToken } = await msal.acquireTokenSilent(session, { scopes })
- * const url = await msal.signOut(session, { postLogoutRedirectUri })
+ * const logoutUrl = await msal.signOut(session, { postLogoutRedirectUri })
  * ```
  */
 export class ConfidentialClients {
   /** The cache behind the clients: evictions, and plugins for clients of the host's own. */
   readonly plugin: KeyvCachePlugin
-  readonly #configuration: Configuration
-  readonly #authority: string
-  readonly #metadata: AuthorityMetadata
-  readonly #silentCalls = new SharedCalls<{ result: AuthenticationResult; generation: string | undefined }>()
+  readonly #core: Core
+  readonly #clients: ClientFactory
+  readonly #silent: SilentTokens
+  readonly #api: ApiTokens
 
   /**
    * @param configuration MSAL's, without `cache.cachePlugin`
-   * @param options those of {@link KeyvCachePlugin} but the client id, or the plugin to use
    * @throws {ConfigurationError} naming what is wrong
    */
-  constructor(
-    configuration: Configuration,
-    options: Omit<KeyvCachePluginOptions, 'clientId'> | { plugin: KeyvCachePlugin },
-  ) {
-    if (typeof options !== 'object' || options === null)
+  constructor(configuration: Configuration, options: ConfidentialClientsOptions) {
+    if (typeof options !== 'object' || options === null) {
       throw new ConfigurationError('options must be an object')
+    }
     const clientId = configuration?.auth?.clientId
-    if (configuration?.cache?.cachePlugin !== undefined) {
+    const { rememberedAnswers, ...cache } = options
+    if ('plugin' in cache && Object.keys(cache).length > 1) {
       throw new ConfigurationError(
-        'configuration.cache.cachePlugin must be left out: ConfidentialClients sets it',
+        'plugin has options of its own: pass either plugin or plugin options, not both',
       )
     }
-    if ('plugin' in options && Object.keys(options).length > 1) {
-      throw new ConfigurationError('plugin has options of its own: give it alone, or give the options')
-    }
-    this.plugin = 'plugin' in options ? options.plugin : new KeyvCachePlugin({ ...options, clientId })
+    this.plugin = 'plugin' in cache ? cache.plugin : new KeyvCachePlugin({ ...cache, clientId })
     if (!(this.plugin instanceof KeyvCachePlugin)) {
       throw new ConfigurationError('plugin must be a KeyvCachePlugin')
     }
-    if (internalsOf(this.plugin).clientId !== clientId) {
+    this.#core = coreOf(this.plugin)
+    if (this.#core.clientId !== clientId) {
       throw new ConfigurationError("plugin was made for another clientId than configuration's")
     }
-    this.#configuration = { ...configuration, auth: sharedCredentials({ ...configuration.auth }) }
-    this.#authority = configuration.auth.authority ?? DEFAULT_AUTHORITY
-    this.#metadata = new AuthorityMetadata((authority) => this.#make(authority))
-    if (!URL.canParse(this.#authority))
-      throw new ConfigurationError('configuration.auth.authority must be a URL')
-    // MSAL checks its credentials here, and not at the first request of a user.
-    this.#make(this.#authority)
+    this.#clients = new ClientFactory(configuration)
+    const answers = new RememberedAnswers(rememberedAnswers)
+    this.#core.accounts.evictions.tell(answers)
+    this.#silent = new SilentTokens(this.#core, this.#clients, answers)
+    this.#api = new ApiTokens(this.#core, this.#clients, answers)
   }
 
-  /** The URL to send the browser to. MSAL's own call. */
+  /**
+   * Begins a sign-in: state, nonce and PKCE challenge are made here. Send the browser to `url`, and keep `pending` in
+   * its session until the authorization response arrives.
+   * @throws {ConfigurationError} naming the member of the request that cannot work
+   *
+   * @example
+   * ```ts
+   * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
+   * req.session.pending = pending
+   * res.redirect(url)
+   * ```
+   */
+  async beginSignIn(request: SignInRequest): Promise<{ url: string; pending: PendingSignIn }> {
+    const { authorizationRequest, pending } = beginSignIn(request)
+    return { url: await this.getAuthCodeUrl(authorizationRequest), pending }
+  }
+
+  /**
+   * The URL to send the browser to, for whoever makes state, nonce and PKCE challenge himself: MSAL's own call.
+   * {@link beginSignIn} makes them.
+   */
   async getAuthCodeUrl(request: AuthorizationUrlRequest): Promise<string> {
-    const client = await this.#client(undefined, request.authority)
+    const client = await this.#clients.client(undefined, request.authority)
     return client.getAuthCodeUrl(request)
   }
 
   /**
-   * Redeems an authorization code, stores the tokens and opens the host's session. Two store calls.
-   * @param response the authorization response as the framework parsed it, whose `state` is checked against the
-   *   request's; without it, `request.code` is redeemed and checking is the host's
+   * Redeems the authorization code of a sign-in that is pending, stores the tokens and opens the host's session. Two
+   * store calls. The response is checked first: its `state`, and that it brings a code; then the ID token's `nonce`.
+   * @param pending what {@link beginSignIn} returned, as the browser's session has it; nothing where it has none
+   * @param response the authorization response as the framework parsed it: the query, or the body of a `form_post`
+   * @throws {AuthorizationResponseError} for what a visitor can do: no sign-in is pending in this browser, the
+   *   response is none for it, or it is a refusal
+   * @throws {ConfigurationError} when `pending` is not what {@link beginSignIn} returned
+   * @throws {ServerError} (MSAL's) `invalid_grant` for a code that was redeemed before or has expired: begin again
+   * @throws {StoreUnavailableError} when the sign-in could not be stored
+   *
+   * @example
+   * ```ts
+   * const { pending } = req.session
+   * delete req.session.pending
+   * const { session } = await msal.acquireTokenByCode(pending, req.query)
+   * ```
+   */
+  async acquireTokenByCode(
+    pending: PendingSignIn | null | undefined,
+    response: AuthorizationResponse | null | undefined,
+  ): Promise<SignedIn>
+  /**
+   * The same for a sign-in that began with {@link getAuthCodeUrl}.
+   * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
+   * @param response whose `state` is checked against the request's; without it, `request.code` is redeemed and checking
+   *   the state is the host's
    * @throws {AuthorizationResponseError} when the response is none for this request, or a refusal
    * @throws {ConfigurationError} without `state` to check or `code` to redeem
    * @throws {StoreUnavailableError} when the sign-in could not be stored
    */
+  async acquireTokenByCode(request: CodeRequest, response?: AuthorizationResponse): Promise<SignedIn>
   async acquireTokenByCode(
-    request: CodeRequest,
-    response?: AuthorizationResponse,
-  ): Promise<{ session: HostSession; result: AuthenticationResult }> {
-    const answer = response && readAuthorizationResponse(response, request.state)
-    const code = answer?.code ?? request.code
-    if (!code) throw new ConfigurationError('code is missing: pass it, or the authorization response')
-    const stored = new Map<string, string>()
-    const occasion = { sessionState: answer?.sessionState, stored }
-    const plugin = new SignInPlugin(internalsOf(this.plugin).partitions, occasion)
-    const client = await this.#client(plugin, request.authority)
-    const result = await client.acquireTokenByCode({ ...request, code })
-    const homeAccountId = result.account?.homeAccountId ?? ''
-    const generation = stored.get(homeAccountId)
-    if (generation === undefined) {
-      throw new ConfigurationError(
-        'the provider returned nothing to store: ask for a scope, and for an ID token',
-      )
-    }
-    const { sid } = (result.idTokenClaims ?? {}) as { sid?: string }
-    const session = { homeAccountId, generation, sid: sid || answer?.sessionState }
-    return { session: openedSession(this.plugin, session), result }
+    begun: PendingSignIn | CodeRequest | null | undefined,
+    response?: AuthorizationResponse | null,
+  ): Promise<SignedIn> {
+    return signIn(this.#core, this.#clients, redemptionOf(begun, response))
   }
 
   /**
@@ -151,43 +162,15 @@ export class ConfidentialClients {
     account: HostSession | AccountRef,
     request: SilentRequest,
   ): Promise<AuthenticationResult> {
-    const subject = subjectOf(account)
-    const of = accountInfo(account, subject.homeAccountId)
-    const key = requestKey({ ...request, ...subject, account: of })
-    const { result } = await this.#silentCalls.call(
-      key,
-      async () => {
-        const { partitions, withFailurePolicy } = internalsOf(this.plugin)
-        const plugin = new AccountPlugin(partitions, subject)
-        const client = await this.#client(withFailurePolicy(plugin, 'refreshes'), request.authority)
-        const acquired = await client.acquireTokenSilent({ ...request, account: of })
-        const found = acquired.account ?? describeAccount(client, subject.homeAccountId, acquired)
-        return { result: { ...acquired, account: found }, generation: plugin.generation }
-      },
-      async ({ generation }) =>
-        generation !== undefined &&
-        this.plugin.isSignedIn({ homeAccountId: subject.homeAccountId, generation }),
-    )
-    // Shared with others: each caller gets its own, under its own correlation id.
-    const { correlationId = result.correlationId } = request
-    return { ...result, correlationId, scopes: [...result.scopes] }
+    return this.#silent.acquire(account, request)
   }
 
   /**
    * A token of the application itself for one tenant, from that tenant's partition or from the provider.
    * @throws {TypeError} for a tenant id that cannot be one
    */
-  async acquireTokenByClientCredential({
-    tenantId,
-    ...request
-  }: AppTokenRequest): Promise<AuthenticationResult> {
-    if ('authority' in request) {
-      throw new ConfigurationError(
-        'authority must be left out: tenantId decides whose resources the token is for',
-      )
-    }
-    const client = await this.forApp(tenantId)
-    return answered(await client.acquireTokenByClientCredential(request))
+  acquireTokenByClientCredential(request: AppTokenRequest): Promise<AuthenticationResult> {
+    return this.#api.byClientCredential(request)
   }
 
   /**
@@ -195,12 +178,8 @@ export class ConfidentialClients {
    * provider. Validating the incoming token is the host's.
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    */
-  async acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
-    const client = await this.#client(this.plugin.forAssertion(request.oboAssertion), request.authority)
-    // MSAL looks for the token in memory only, and forgets whose it is.
-    const [account = null] = await client.getTokenCache().getAllAccounts()
-    const result = answered(await client.acquireTokenOnBehalfOf(request))
-    return result.fromCache ? { ...result, account: result.account ?? account } : result
+  acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
+    return this.#api.onBehalfOf(request)
   }
 
   /**
@@ -210,21 +189,11 @@ export class ConfidentialClients {
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    * @throws {InteractionRequiredAuthError} (MSAL's) when there is nothing under that key, as after an eviction
    */
-  async acquireTokenInLongRunningProcess(
+  acquireTokenInLongRunningProcess(
     sessionKey: string,
     request: SilentRequest & { oboAssertion?: string | undefined },
   ): Promise<AuthenticationResult> {
-    const { oboAssertion, ...silent } = request
-    const plugin = this.plugin.forLongRunningProcess(sessionKey, oboAssertion)
-    const client = await this.#client(plugin, request.authority)
-    const [account] = await client.getTokenCache().getAllAccounts()
-    if (oboAssertion !== undefined) {
-      return answered(await client.acquireTokenOnBehalfOf({ ...silent, oboAssertion }))
-    }
-    return client.acquireTokenSilent({
-      ...silent,
-      account: account ?? ({ homeAccountId: '' } as AccountInfo),
-    })
+    return this.#api.inLongRunningProcess(sessionKey, request)
   }
 
   /**
@@ -237,99 +206,65 @@ export class ConfidentialClients {
    * @throws {TypeError} for a home account id that cannot be one
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
-    const { homeAccountId, generation } = subjectOf(session)
-    const client = this.#make(this.#authority, this.plugin.forAccount(session))
-    const [account] = await client.getTokenCache().getAllAccounts()
-    const url = await this.#logoutUrl(account, request).catch((error: unknown) => {
-      if (error instanceof ConfigurationError) throw error
-      return { error }
-    })
-    const { partitions } = internalsOf(this.plugin)
-    const isCurrent = account !== undefined || generation === undefined
-    if (isCurrent || (await partitions.isCurrent(homeAccountId, generation))) {
-      await this.plugin.evictAccount(homeAccountId)
-    }
-    // The provider is down: the user is signed out here all the same.
-    if ('error' in url) throw url.error
-    return url
+    return signOut(this.#core, this.#clients, session, request)
   }
 
-  async #logoutUrl(account: AccountInfo | undefined, request: SignOutRequest): Promise<URL> {
-    const endSessionEndpoint = await this.#metadata.endSessionEndpoint(this.#authority)
-    if (endSessionEndpoint === undefined) {
-      throw new ConfigurationError('the authority has no end_session_endpoint: evict the account instead')
-    }
-    const { login_hint: loginHint } = (account?.idTokenClaims ?? {}) as { login_hint?: string }
-    return createLogoutUrl({
-      endSessionEndpoint,
-      clientId: this.#configuration.auth.clientId,
-      postLogoutRedirectUri: request.postLogoutRedirectUri,
-      logoutHint: loginHint,
-      // An ID token in a URL ends up in histories and logs.
-      idTokenHint: loginHint === undefined ? account?.idToken : undefined,
-      state: request.state,
+  /**
+   * The account's tokens for clients of the Azure SDK and of Microsoft Graph. Make it, and them, for the request: such
+   * a client keeps its last token in memory until that expires.
+   *
+   * `getToken` rejects with {@link AuthenticationRequiredError} when the user has to sign in again, with
+   * {@link StoreUnavailableError} when the store failed, with an `AbortError` when it was aborted, and with a
+   * `TypeError` for a tenant id that cannot be one. `tenantId` is for guests: it asks another tenant for its token.
+   * @param account given a {@link HostSession}, only the sign-in that it began with is used
+   * @throws {TypeError} for an account that cannot be one
+   *
+   * @example
+   * ```ts
+   * const scopes = ['User.Read']
+   * const authProvider = new TokenCredentialAuthenticationProvider(msal.credentialFor(req.session.account), { scopes })
+   * const me = await Client.initWithMiddleware({ authProvider }).api('/me').get()
+   * ```
+   */
+  credentialFor(account: HostSession | AccountRef): TokenCredential {
+    signInRef(account)
+    const of = typeof account === 'string' ? account : { ...account }
+    return accountCredential(({ tenantId, ...query }) => {
+      const authority = tenantId === undefined ? {} : { authority: this.#clients.authorityOf(tenantId) }
+      return this.#silent.acquire(of, { ...query, ...authority })
     })
+  }
+
+  /**
+   * The application's own tokens of one tenant, as {@link credentialFor}. Keep it and its clients: nobody signs out.
+   *
+   * `getToken` rejects as {@link acquireTokenByClientCredential} does, and with a {@link ConfigurationError} when a
+   * resource asks for the token of another tenant: it is for the host to decide that the resource may have one.
+   * @param tenantId the tenant's id, as the resources name it, or its domain name
+   * @throws {TypeError} for a tenant id that cannot be one
+   */
+  credentialForApp(tenantId: string): TokenCredential {
+    return appCredential(tenantId, (query) => this.acquireTokenByClientCredential(query))
   }
 
   /** An MSAL client that signs in, for what else MSAL offers. Use it for one request. */
   forSignIn(): Promise<ConfidentialClientApplication> {
-    return this.#client(this.plugin)
+    return this.#clients.client(this.plugin)
   }
 
   /** An MSAL client that sees this account. Use it for one request. */
   async forAccount(account: HostSession | AccountRef): Promise<ConfidentialClientApplication> {
-    return this.#client(this.plugin.forAccount(account))
+    return this.#clients.client(this.plugin.forAccount(account))
   }
 
   /** An MSAL client for the application's own tokens of one tenant, which its authority is set to. */
   async forApp(tenantId: string): Promise<ConfidentialClientApplication> {
     const plugin = this.plugin.forApp(tenantId)
-    return this.#client(plugin, this.#authorityOf(tenantId))
+    return this.#clients.client(plugin, this.#clients.authorityOf(tenantId))
   }
 
   /** An MSAL client that sees what was acquired on behalf of the bearer of this incoming token. */
   async forAssertion(assertion: string): Promise<ConfidentialClientApplication> {
-    return this.#client(this.plugin.forAssertion(assertion))
+    return this.#clients.client(this.plugin.forAssertion(assertion))
   }
-
-  async #client(
-    cachePlugin: ICachePlugin | undefined,
-    authority: string = this.#authority,
-  ): Promise<ConfidentialClientApplication> {
-    const client = this.#make(authority, cachePlugin)
-    await this.#metadata.giveTo(client, authority)
-    return client
-  }
-
-  #make(authority: string, cachePlugin?: ICachePlugin): ConfidentialClientApplication {
-    const { auth, cache, ...others } = this.#configuration
-    return new ConfidentialClientApplication({
-      ...others,
-      auth: { ...auth, authority },
-      cache: { ...cache, ...(cachePlugin === undefined ? {} : { cachePlugin }) },
-    })
-  }
-
-  /** The configured authority for another tenant. An OpenID provider in general has no tenants. */
-  #authorityOf(tenantId: string): string {
-    if (this.#configuration.system?.protocolMode === ProtocolMode.OIDC) return this.#authority
-    const url = new URL(this.#authority)
-    const [tenant, ...policy] = url.pathname.split('/').filter(Boolean)
-    if (tenant === 'adfs') return this.#authority
-    url.pathname = [tenantId, ...policy].join('/')
-    return url.href
-  }
-}
-
-/** MSAL looks accounts up by the id alone; what else the host knows of the account narrows it down. */
-function accountInfo(account: HostSession | AccountRef, homeAccountId: string): AccountInfo {
-  return {
-    ...(typeof account === 'object' && !('generation' in account) ? account : {}),
-    homeAccountId,
-  } as AccountInfo
-}
-
-function answered(result: AuthenticationResult | null): AuthenticationResult {
-  if (result === null) throw new ConfigurationError('MSAL returned no token and no error')
-  return result
 }

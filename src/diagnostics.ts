@@ -19,6 +19,8 @@ export interface DiagnosticsEvents {
   'msal-keyv:unreadable-record': { key: string; reason: UnreadableRecordReason }
   /** A logout callback that names nobody known here. */
   'msal-keyv:unknown-session': { channel: 'front-channel' | 'back-channel' }
+  /** A sign-in whose ID token is of an issuer that no `LogoutHandler` of this plugin takes callbacks of. */
+  'msal-keyv:issuer-mismatch': { issuer: string }
   /** A sign-in whose session at the provider has no name, so that no logout callback can find it. */
   'msal-keyv:sign-in-without-link': { key: string; hint: string }
   /** A write of a call that began before an eviction. */

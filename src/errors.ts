@@ -5,7 +5,9 @@ export type MsalKeyvErrorCode =
   | 'ERR_EVICTION'
   | 'ERR_ACCOUNT_EVICTED'
   | 'ERR_LOGOUT_CALLBACK'
+  | 'ERR_GRAPH_NOTIFICATION'
   | 'ERR_AUTHORIZATION_RESPONSE'
+  | 'ERR_AUTHENTICATION_REQUIRED'
 
 /** Base of every error this library defines: switch on `code`, which never changes. */
 export abstract class MsalKeyvError extends Error {
@@ -85,8 +87,14 @@ export class AccountEvictedError extends MsalKeyvError {
 }
 
 /**
- * The authorization response is no code for the request it was checked against. `error` is what the provider said
- * (RFC 6749 §4.1.2.1, such as `access_denied`), or one of ours: `state_mismatch`, `code_missing`, `invalid_response`.
+ * The authorization response is no code for the request it was checked against: something that a visitor can do, so
+ * answer it with a page that offers to sign in again, and not with a 500. `error` is what the provider said (RFC 6749
+ * §4.1.2.1, such as `access_denied`; OpenID Connect Core 1.0 §3.1.2.6, such as `login_required`), or one of ours:
+ *
+ * - `no_pending_sign_in`: none has begun in this browser, or its session has expired
+ * - `state_mismatch`: the response to another request, or none
+ * - `nonce_mismatch`: the ID token is for another request
+ * - `code_missing`, `invalid_response`: it has no code and no error, or a parameter that is none
  */
 export class AuthorizationResponseError extends MsalKeyvError {
   override readonly code = 'ERR_AUTHORIZATION_RESPONSE'
@@ -100,8 +108,31 @@ export class AuthorizationResponseError extends MsalKeyvError {
 }
 
 /**
- * What arrived at a logout URL is no valid logout request, or its token could not be checked. The message quotes
- * nothing of it, and fits an OAuth `error_description`.
+ * A credential's user has to sign in again: evicted, signed out, or the provider asks for more. Begin a sign-in with
+ * the `scopes` and `claims` of this error. Its name is the one by which the Azure SDK knows the same condition.
+ */
+export class AuthenticationRequiredError extends MsalKeyvError {
+  override readonly code = 'ERR_AUTHENTICATION_REQUIRED'
+  /** What a token was asked for. */
+  readonly scopes: string[]
+  /** What the provider or the resource demands beyond, as MSAL's and `beginSignIn`'s `claims`. */
+  readonly claims: string | undefined
+
+  /** `cause` is MSAL's error, copied without what it may quote: its name, code, and redacted message. */
+  constructor(details: { scopes: string[]; claims: string | undefined; cause: unknown }) {
+    super('the user has to sign in again; see cause', { cause: redacted(details.cause) })
+    this.scopes = [...details.scopes]
+    this.claims = details.claims
+  }
+
+  override get name(): string {
+    return 'AuthenticationRequiredError'
+  }
+}
+
+/**
+ * What arrived at a logout URL is not a valid logout request, or its token could not be verified. The message quotes
+ * nothing of the request, and fits an OAuth `error_description`.
  */
 export class LogoutCallbackError extends MsalKeyvError {
   override readonly code = 'ERR_LOGOUT_CALLBACK'
@@ -110,7 +141,7 @@ export class LogoutCallbackError extends MsalKeyvError {
   /** The HTTP status to answer with: 400, or 405 when the method is neither GET nor POST. */
   readonly status: 400 | 405
   /**
-   * True when the issuer's keys could not be had, and `cause` says why: the token may be valid, and the provider
+   * True when the issuer's keys could not be fetched, and `cause` says why: the token may be valid, and the provider
    * may send it again. False when the request itself is at fault.
    */
   readonly keysUnavailable: boolean
@@ -123,6 +154,21 @@ export class LogoutCallbackError extends MsalKeyvError {
     super(message, cause === undefined ? undefined : { cause: redacted(cause) })
     this.status = status
     this.keysUnavailable = keysUnavailable
+  }
+}
+
+/**
+ * What arrived at the URL for Microsoft Graph's notifications is neither a validation request nor a collection of
+ * change notifications. Answer with `status`; the message quotes nothing of the request.
+ */
+export class GraphNotificationError extends MsalKeyvError {
+  override readonly code = 'ERR_GRAPH_NOTIFICATION'
+  /** The HTTP status to answer with: 400, or 405 when the method is not POST. */
+  readonly status: 400 | 405
+
+  constructor(message: string, status: 400 | 405 = 400) {
+    super(message)
+    this.status = status
   }
 }
 

@@ -1,17 +1,27 @@
-export type { AuthorizationResponse } from './authorization-response.ts'
-export {
-  type AppTokenRequest,
-  type CodeRequest,
-  ConfidentialClients,
-  type SignOutRequest,
-  type SilentRequest,
-} from './clients.ts'
+import './node-version.ts'
+
+export type { Eviction } from './accounts/evictions.ts'
+export type { AccountRef, HostSession } from './accounts/identity.ts'
+export type { SessionInfo } from './accounts/sessions.ts'
+export type { AuthorizationResponse } from './clients/authorization-response.ts'
+export type { PendingSignIn, SignInRequest } from './clients/pending-sign-in.ts'
+export type { RememberedAnswersOptions } from './clients/remembered-answers.ts'
+export type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
+export type {
+  AbortSignalLike,
+  AccessToken,
+  GetTokenOptions,
+  TokenCredential,
+} from './clients/token-credential.ts'
+export { ConfidentialClients, type ConfidentialClientsOptions } from './clients.ts'
 export { type DiagnosticsEvents, TRACES, type Trace, type UnreadableRecordReason } from './diagnostics.ts'
 export {
   AccountEvictedError,
+  AuthenticationRequiredError,
   AuthorizationResponseError,
   ConfigurationError,
   EvictionError,
+  GraphNotificationError,
   LogoutCallbackError,
   MsalKeyvError,
   type MsalKeyvErrorCode,
@@ -20,16 +30,25 @@ export {
 } from './errors.ts'
 export type { BackChannelCallback } from './logout/back-channel.ts'
 export type { ForeignCallback, FrontChannelCallback } from './logout/front-channel.ts'
-export type { EvictedSession, LogoutOutcome } from './logout/outcome.ts'
+export {
+  type GraphLifecycleEvent,
+  type GraphNotification,
+  type GraphNotificationOptions,
+  type GraphNotifications,
+  type GraphResponse,
+  type GraphUserChange,
+  type GraphValidation,
+  parseGraphNotification,
+} from './logout/graph-notification.ts'
+export type { EvictedSession, LogoutOutcome, LogoutResult } from './logout/outcome.ts'
 export { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from './logout/parse.ts'
 export { parsePostLogout } from './logout/post-logout.ts'
 export type { LogoutRequest, LogoutRequestHeaders } from './logout/request.ts'
 export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
-export { LogoutHandler } from './logout-handler.ts'
+export { LogoutHandler, type LogoutHandlerOptions } from './logout-handler.ts'
 export type { KeyvCachePluginOptions } from './options.ts'
-export type { AccountRef, HostSession } from './partitions/identity.ts'
-export type { Eviction } from './partitions/repository.ts'
 export { KeyvCachePlugin } from './plugin.ts'
+export type { ImportedAccount, ImportReport, SkippedAccount } from './plugins/import.ts'
+export { type EncryptionKey, generateEncryptionKey } from './records/encryption-keys.ts'
 export type { StoreCheck, StoreWarning } from './store/check.ts'
-export { type EncryptionKey, generateEncryptionKey } from './store/encryption-keys.ts'
 export type { KeyvLike } from './store/keyv-store.ts'

@@ -1,4 +1,7 @@
+import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
+import type { Link, ProviderSession } from './accounts/links.ts'
 import { ConfidentialClients } from './clients.ts'
+import type { Core } from './core.ts'
 import { report, trace } from './diagnostics.ts'
 import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
 import type { LogoutTokenExpectations } from './logout/back-channel.ts'
@@ -11,16 +14,16 @@ import {
   resolveLogoutOptions,
 } from './logout/parse.ts'
 import type { LogoutRequest } from './logout/request.ts'
-import { type AccountRef, type HostSession, type Subject, subjectOf } from './partitions/identity.ts'
-import { internalsOf, KeyvCachePlugin } from './plugin.ts'
-import { readLinks } from './sessions/links.ts'
+import { coreOf, KeyvCachePlugin } from './plugin.ts'
 
-/** A session or person that a callback names, and where the store has the link. */
-interface Named {
-  readonly key: string
-  readonly sid: string | undefined
-  /** Whether the link's issuer is the callback's. */
-  isOf(issuer: string): boolean
+/** Whose logout callbacks are taken, how they are verified, and what they end. */
+export interface LogoutHandlerOptions extends LogoutOptions {
+  /**
+   * `'account'` (default): a callback ends all of the account's sessions, in every browser. `'session'`: it ends the
+   * provider's session that it names; the account's tokens go with the last one, or with a callback that names the
+   * subject only.
+   */
+  ends?: 'account' | 'session' | undefined
 }
 
 /**
@@ -37,17 +40,24 @@ interface Named {
  * ```
  */
 export class LogoutHandler {
-  readonly #plugin: KeyvCachePlugin
+  readonly #core: Core
+  readonly #ends: 'account' | 'session'
   readonly #expected: LogoutTokenExpectations
 
   /** @throws {ConfigurationError} naming the option */
-  constructor(plugin: KeyvCachePlugin | ConfidentialClients, options: LogoutOptions) {
+  constructor(plugin: KeyvCachePlugin | ConfidentialClients, options: LogoutHandlerOptions) {
     const cache = plugin instanceof ConfidentialClients ? plugin.plugin : plugin
     if (!(cache instanceof KeyvCachePlugin)) {
       throw new ConfigurationError('plugin must be a KeyvCachePlugin or a ConfidentialClients')
     }
-    this.#plugin = cache
-    this.#expected = resolveLogoutOptions({ ...options, clientId: internalsOf(cache).clientId })
+    const { ends = 'account', ...callbacks } = options ?? {}
+    if (ends !== 'account' && ends !== 'session') {
+      throw new ConfigurationError("ends must be 'account' or 'session'")
+    }
+    this.#core = coreOf(cache)
+    this.#ends = ends
+    this.#expected = resolveLogoutOptions({ ...callbacks, clientId: this.#core.clientId })
+    this.#core.accounts.issuers.handle((issuer) => matchesIssuer(issuer, this.#expected.issuer))
   }
 
   /**
@@ -60,8 +70,8 @@ export class LogoutHandler {
   }
 
   /**
-   * Carries a callback out. Four store calls on the front channel and five on the back channel where it means one
-   * account. Doing it twice does no harm.
+   * Carries a callback out. Five store calls on the front channel and six on the back channel, however many accounts
+   * it means, and four more where `ends: 'session'` looks for others. Doing it twice does no harm.
    *
    * A back-channel logout evicts the refresh tokens too, which Back-Channel Logout 1.0 §2.7 would leave to those who
    * were granted `offline_access`: MSAL always asks for that scope, and Microsoft's guidance is to remove the tokens.
@@ -70,16 +80,16 @@ export class LogoutHandler {
    * @throws {TypeError} for a session that cannot be one
    */
   async handle(request: LogoutRequest, session?: HostSession | AccountRef | null): Promise<LogoutOutcome> {
-    const subject = session === undefined || session === null ? undefined : subjectOf(session)
+    const own = session === undefined || session === null ? undefined : signInRef(session)
     return trace(
       'msal-keyv:logout',
       {},
-      () => this.#handle(request, subject),
+      () => this.#handle(request, own),
       ({ status, result, evicted }) => ({ status, result, evicted: evicted.length }),
     )
   }
 
-  async #handle(request: LogoutRequest, session: Subject | undefined): Promise<LogoutOutcome> {
+  async #handle(request: LogoutRequest, session: SignInRef | undefined): Promise<LogoutOutcome> {
     const evicted: EvictedSession[] = []
     let callback: LogoutCallback | undefined
     try {
@@ -89,70 +99,79 @@ export class LogoutHandler {
       if (callback.kind === 'front-channel' && session !== undefined) {
         return await this.#endOwn(callback, session, evicted)
       }
-      return unknown(callback)
+      return this.#unknown(callback)
     } catch (error) {
       if (!(error instanceof MsalKeyvError) || error instanceof ConfigurationError) throw error
       return failed(error, callback, evicted)
     }
   }
 
-  #named(callback: LogoutCallback): Named | undefined {
-    const { links } = internalsOf(this.#plugin).partitions
-    const expected = this.#expected.issuer
+  /** The session or subject that a callback names; undefined where that is nobody known here. */
+  #named(callback: LogoutCallback): ProviderSession | undefined {
     if (callback.kind === 'foreign-issuer') return undefined
-    const { sid, issuer = expected } = callback
-    const isOf = (other: string) => matchesIssuer(other, issuer)
-    if (sid !== undefined) return { key: links.sidKey(issuer, sid), sid, isOf }
-    if (callback.kind === 'front-channel' || callback.subject === undefined) return undefined
-    return { key: links.subjectKey(issuer, callback.subject), sid, isOf }
+    const { sid, issuer = this.#expected.issuer } = callback
+    const subject = callback.kind === 'back-channel' ? callback.subject : undefined
+    return sid === undefined && subject === undefined ? undefined : { issuer, sid, subject }
   }
 
   async #endNamed(
     callback: LogoutCallback,
-    { key, sid, isOf }: Named,
+    named: ProviderSession,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    const { records, names, partitions } = internalsOf(this.#plugin)
-    const token =
-      callback.kind === 'back-channel' ? names.logoutToken(callback.issuer, callback.jti) : undefined
-    const found = await records.readAll(token === undefined ? [key] : [key, token])
-    if (token !== undefined && found.has(token)) {
-      throw new LogoutCallbackError('the logout token was used before')
-    }
-    const now = Date.now()
-    const links = readLinks(found.get(key)).filter((link) => link.expiresAt > now && isOf(link.issuer))
-    for (const { homeAccountId, generation } of links) {
-      if (await partitions.isCurrent(homeAccountId, generation)) {
-        await this.#plugin.evictAccount(homeAccountId)
-        evicted.push({ homeAccountId, ...(sid === undefined ? {} : { sid }) })
-      }
-    }
+    const { accounts } = this.#core
+    const isBackChannel = callback.kind === 'back-channel'
+    const found = await accounts.links.find(named, isBackChannel ? callback.jti : undefined)
+    if (found.isReplay) throw new LogoutCallbackError('the logout token was used before')
+    const links = found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))
+    const current = links.length === 0 ? [] : await accounts.current(links)
+    const ended = await this.#end(current, named.sid, evicted)
     // Not before it is done: until then the provider may try again with the same token.
-    if (callback.kind === 'back-channel' && token !== undefined) {
-      const expiresAt = callback.expiresAt.getTime()
-      await records.write({ key: token, generation: undefined, expiresAt, body: '' })
-    }
-    if (evicted.length > 0) return succeeded('evicted', callback, evicted)
-    return links.length > 0 ? succeeded('stale-session', callback) : unknown(callback)
+    if (isBackChannel) await accounts.links.markCarriedOut(callback)
+    if (evicted.length > 0) return succeeded('evicted', callback, evicted, ended)
+    if (ended.length > 0) return succeeded('session-ended', callback, [], ended)
+    return links.length > 0 ? succeeded('stale-session', callback) : this.#unknown(callback)
   }
 
   async #endOwn(
     callback: LogoutCallback,
-    { homeAccountId, generation }: Subject,
+    { homeAccountId, generation, sid }: SignInRef,
     evicted: EvictedSession[],
   ): Promise<LogoutOutcome> {
-    const { partitions } = internalsOf(this.#plugin)
-    if (generation !== undefined && !(await partitions.isCurrent(homeAccountId, generation))) {
-      return succeeded('stale-session', callback)
-    }
-    await this.#plugin.evictAccount(homeAccountId)
-    evicted.push({ homeAccountId })
-    return succeeded('evicted', callback, evicted)
+    const current = await this.#core.accounts.current([{ homeAccountId, generation }])
+    if (current.length === 0) return succeeded('stale-session', callback)
+    const named = generation === undefined ? undefined : sid
+    const links = current.map(() => ({ homeAccountId, generation: generation ?? '' }))
+    const ended = await this.#end(links, named, evicted)
+    return succeeded(evicted.length > 0 ? 'evicted' : 'session-ended', callback, evicted, ended)
   }
-}
 
-function unknown(callback: LogoutCallback): LogoutOutcome {
-  const channel = callback.kind === 'back-channel' ? callback.kind : 'front-channel'
-  report('msal-keyv:unknown-session', { channel })
-  return succeeded('unknown-session', callback)
+  /** @returns the sessions that ended, of accounts that have others */
+  async #end(
+    links: readonly Pick<Link, 'homeAccountId' | 'generation'>[],
+    sid: string | undefined,
+    evicted: EvictedSession[],
+  ): Promise<EvictedSession[]> {
+    if (links.length === 0) return []
+    const { accounts } = this.#core
+    const ids = links.map(({ homeAccountId }) => homeAccountId)
+    const evictions =
+      this.#ends === 'session' && sid !== undefined
+        ? await accounts.endSession(links, sid)
+        : await accounts.evict(ids)
+    const session = (homeAccountId: string) => ({ homeAccountId, ...(sid === undefined ? {} : { sid }) })
+    const gone = new Set(evictions.map(({ homeAccountId }) => homeAccountId))
+    evicted.push(...[...gone].map(session))
+    return [...new Set(ids)].filter((id) => !gone.has(id)).map(session)
+  }
+
+  #unknown(callback: LogoutCallback): LogoutOutcome {
+    const channel = callback.kind === 'back-channel' ? callback.kind : 'front-channel'
+    report('msal-keyv:unknown-session', { channel })
+    const other = this.#core.accounts.issuers.mismatch
+    if (other === undefined || callback.kind === 'foreign-issuer')
+      return succeeded('unknown-session', callback)
+    report('msal-keyv:issuer-mismatch', { issuer: other })
+    return succeeded('issuer-mismatch', callback)
+  }
 }

@@ -1,11 +1,9 @@
+import { LONGEST_TTL } from './accounts/generation.ts'
 import { ConfigurationError } from './errors.ts'
-import { type EncryptionKey, resolveEncryptionKeys, type SealingKeys } from './store/encryption-keys.ts'
+import { type EncryptionKey, resolveEncryptionKeys, type SealingKeys } from './records/encryption-keys.ts'
 import type { KeyvLike } from './store/keyv-store.ts'
 
 const DAY = 24 * 60 * 60 * 1000
-
-/** The longest `ttl`: what a generation record outlives (90 days), in milliseconds. */
-export const LONGEST_TTL = 90 * DAY
 const LONGEST_TIMEOUT = 2 ** 31 - 1
 const SHORTEST_KEY_SECRET = 16
 
@@ -87,7 +85,7 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
     encryptionKeys,
     allowPlaintext = false,
   } = options
-  checkStore(store)
+  checkKeyv(store)
   if (!isText(clientId)) throw new ConfigurationError('clientId must be a non-empty string')
   if (namespace !== undefined && !isText(namespace)) {
     throw new ConfigurationError('namespace must be a non-empty string')
@@ -121,7 +119,7 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
   }
 }
 
-function checkStore(store: unknown): void {
+function checkKeyv(store: unknown): void {
   if (typeof store !== 'object' || store === null) {
     throw new ConfigurationError('store must be a Keyv instance, such as new Keyv(new KeyvRedis(url))')
   }

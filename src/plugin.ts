@@ -1,38 +1,22 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azure/msal-node'
-import { report } from './diagnostics.ts'
+import type { Eviction } from './accounts/evictions.ts'
+import {
+  type AccountRef,
+  checkDirectoryId,
+  checkHomeAccountId,
+  type HostSession,
+  signInRef,
+} from './accounts/identity.ts'
+import type { SessionInfo } from './accounts/sessions.ts'
+import { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
-import { AccountPlugin, ScopePlugin } from './msal/account-plugin.ts'
-import { AppPlugin } from './msal/app-plugin.ts'
-import { AssertionPlugin } from './msal/assertion-plugin.ts'
-import { LongRunningPlugin } from './msal/long-running-plugin.ts'
-import { ReportingPlugin } from './msal/reporting-plugin.ts'
-import { SignInPlugin } from './msal/sign-in-plugin.ts'
-import type { Repositories } from './msal/token-record-plugin.ts'
-import { type KeyvCachePluginOptions, resolveOptions } from './options.ts'
-import { checkSessionKey, readAssertion } from './partitions/assertion.ts'
-import { type AccountRef, checkHomeAccountId, type HostSession, subjectOf } from './partitions/identity.ts'
-import { Records } from './partitions/records.ts'
-import type { Eviction } from './partitions/repository.ts'
-import { checkTenantId } from './partitions/tenant.ts'
-import { TokenRecordRepository } from './partitions/token-records.ts'
-import { LinkedPartitions } from './sessions/linked-partitions.ts'
-import { checkStore, type StoreCheck } from './store/check.ts'
-import { KeyNames } from './store/key-names.ts'
-import { KeyvStore } from './store/keyv-store.ts'
-import { Sealing } from './store/sealing.ts'
+import { sessionIdOf } from './msal/provider-sessions.ts'
+import type { KeyvCachePluginOptions } from './options.ts'
+import type { ImportReport } from './plugins/import.ts'
+import type { SignInPlugin } from './plugins/sign-in.ts'
+import type { StoreCheck } from './store/check.ts'
 
-/** What `ConfidentialClients` and `LogoutHandler` need of a plugin beyond its public face. */
-interface Internals {
-  readonly clientId: string
-  readonly names: KeyNames
-  readonly records: Records
-  readonly partitions: LinkedPartitions
-  /** Applies `onCommitFailure`; see {@link ReportingPlugin}. */
-  withFailurePolicy(plugin: ICachePlugin, concerns: 'refreshes' | 'all'): ICachePlugin
-}
-
-export let internalsOf: (plugin: KeyvCachePlugin) => Internals
+export let coreOf: (plugin: KeyvCachePlugin) => Core
 
 /**
  * MSAL Node's token cache in a Keyv store, one partition per account. Make one for an application and keep it.
@@ -58,37 +42,16 @@ export let internalsOf: (plugin: KeyvCachePlugin) => Internals
  */
 export class KeyvCachePlugin implements ICachePlugin {
   static {
-    internalsOf = (plugin) => plugin.#internals
+    coreOf = (plugin) => plugin.#core
   }
 
-  readonly #internals: Internals
-  readonly #names: KeyNames
-  readonly #partitions: LinkedPartitions
-  readonly #repositories: Repositories
+  readonly #core: Core
   readonly #signIn: SignInPlugin
-  readonly #check: () => Promise<StoreCheck>
-  readonly #scopes = new AsyncLocalStorage<ICachePlugin>()
 
   /** @throws {ConfigurationError} naming the option */
   constructor(options: KeyvCachePluginOptions) {
-    const settings = resolveOptions(options)
-    const store = new KeyvStore(settings.store, settings.storeTimeout)
-    const records = new Records(store, new Sealing(settings))
-    const names = new KeyNames(settings)
-    const partitions = new LinkedPartitions(records, names, settings.ttl)
-    this.#internals = {
-      clientId: settings.clientId,
-      names,
-      records,
-      partitions,
-      withFailurePolicy: (plugin, concerns) =>
-        settings.onCommitFailure === 'report' ? new ReportingPlugin(plugin, concerns) : plugin,
-    }
-    this.#check = () => checkStore(store, settings.store)
-    this.#names = names
-    this.#partitions = partitions
-    this.#repositories = { partitions, records: new TokenRecordRepository(records, names, settings.ttl) }
-    this.#signIn = new SignInPlugin(partitions)
+    this.#core = new Core(options)
+    this.#signIn = this.#core.forSignIn()
   }
 
   /**
@@ -97,10 +60,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a home account id that cannot be one
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
-    return this.#internals.withFailurePolicy(
-      new AccountPlugin(this.#partitions, subjectOf(account)),
-      'refreshes',
-    )
+    return this.#core.withFailurePolicy(this.#core.forAccount(account), 'refreshes')
   }
 
   /**
@@ -113,11 +73,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a tenant id that cannot be one, or is `common`, `organizations` or `consumers`
    */
   forApp(tenantId: string): ICachePlugin {
-    const tenant = checkTenantId(tenantId)
-    return this.#internals.withFailurePolicy(
-      new AppPlugin(this.#repositories, this.#names.app(tenant), tenant),
-      'all',
-    )
+    return this.#core.withFailurePolicy(this.#core.forApp(tenantId), 'all')
   }
 
   /**
@@ -130,11 +86,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} when it is no text
    */
   forAssertion(assertion: string): ICachePlugin {
-    const read = readAssertion(assertion)
-    return this.#internals.withFailurePolicy(
-      new AssertionPlugin(this.#repositories, this.#names.assertion(read.hash), read),
-      'all',
-    )
+    return this.#core.withFailurePolicy(this.#core.forAssertion(assertion), 'all')
   }
 
   /**
@@ -149,42 +101,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a session key or assertion that cannot be one
    */
   forLongRunningProcess(sessionKey: string, assertion?: string): ICachePlugin {
-    const key = this.#names.longRunningProcess(checkSessionKey(sessionKey))
-    return this.#internals.withFailurePolicy(
-      new LongRunningPlugin(
-        this.#repositories,
-        key,
-        assertion === undefined ? undefined : readAssertion(assertion),
-      ),
-      'refreshes',
-    )
-  }
-
-  /**
-   * Compatibility: while `fn` runs, a client that a host insists on sharing, and whose `cachePlugin` is this plugin,
-   * sees this account only. Prefer a client per request. MSAL clears the memory of a shared one at every
-   * `acquireTokenSilent`, so concurrent calls can fail with `no_tokens_found`, and a refresh may not be stored. And it
-   * answers equal concurrent silent calls of one client by one of them, so that a call which begins after an eviction
-   * can still get the token of a refresh that was in flight.
-   * @param fn awaits every MSAL call it makes
-   * @returns what `fn` returns
-   * @throws {TypeError} for a home account id that cannot be one
-   * @throws {ConfigurationError} when `fn` returns no promise
-   */
-  async runAs<Result>(account: HostSession | AccountRef, fn: () => Promise<Result>): Promise<Result> {
-    const scope = new ScopePlugin(this.#partitions, subjectOf(account))
-    const plugin = this.#internals.withFailurePolicy(scope, 'refreshes')
-    return this.#scopes.run(plugin, async () => {
-      try {
-        const result: unknown = fn()
-        if (typeof (result as { then?: unknown } | undefined)?.then !== 'function') {
-          throw new ConfigurationError('runAs needs a callback that returns a promise of all that it does')
-        }
-        return await (result as Promise<Result>)
-      } finally {
-        await scope.end()
-      }
-    })
+    return this.#core.withFailurePolicy(this.#core.forLongRunningProcess(sessionKey, assertion), 'refreshes')
   }
 
   /**
@@ -202,20 +119,20 @@ export class KeyvCachePlugin implements ICachePlugin {
     if (!result?.account)
       throw new TypeError('result names no account: pass what acquireTokenByCode returned')
     const homeAccountId = checkHomeAccountId(result.account.homeAccountId)
-    const { iss, sid: claimed } = (result.idTokenClaims ?? {}) as { iss?: string; sid?: string }
-    const sid = claimed || response?.sessionState
+    const claims = (result.idTokenClaims ?? {}) as { iss?: string; sid?: string }
+    const { iss: issuer } = claims
+    const sid = sessionIdOf(claims, response?.sessionState)
     // A session that the ID token names was linked when it was stored.
-    const isLinked = Boolean(claimed) || sid === undefined || iss === undefined
-    const partition = isLinked
-      ? (await this.#partitions.load(homeAccountId)).partition
-      : await this.#partitions.link(homeAccountId, { issuer: iss, sid, subject: undefined })
-    if (partition === undefined) {
+    const isLinked = sid === undefined || sid === claims.sid || issuer === undefined
+    const session = isLinked ? undefined : { issuer, sessionState: sid }
+    const begun = await this.#core.accounts.beginSession(homeAccountId, sid, session)
+    if (begun === undefined) {
       throw new ConfigurationError(
         'nothing is stored for the account of this result: acquire it through a client whose cachePlugin is this ' +
           'plugin (if it was, the account has been evicted since)',
       )
     }
-    return openedSession(this, { homeAccountId, generation: partition.generation, sid })
+    return this.#core.openedSession({ ...begun, homeAccountId, sid })
   }
 
   /**
@@ -224,20 +141,111 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {StoreUnavailableError}
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
-    const { homeAccountId, generation } = subjectOf(account)
-    const { partition } = await this.#partitions.load(homeAccountId)
-    return partition !== undefined && (generation === undefined || generation === partition.generation)
+    return this.#core.isSignedIn(signInRef(account))
   }
 
   /**
    * Ends the account's sign-in for good, in every process: no load that begins after this has resolved yields
-   * a credential of it, not even from a refresh in flight. Two store calls.
+   * a credential of it, not even from a refresh in flight. Its refresh tokens are deleted, those of
+   * long-running processes included. Three store calls.
    * @param homeAccountId exactly as MSAL has it, letter case included
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
-    return this.#partitions.evict(checkHomeAccountId(homeAccountId))
+    const [eviction] = await this.#core.accounts.evict([checkHomeAccountId(homeAccountId)])
+    return eviction as Eviction
+  }
+
+  /**
+   * Evicts a user of a directory, as an event of Microsoft Graph or an administrator names one: a home user or a guest,
+   * by the account that signed in with these `tid` and `oid` claims. Up to five store calls; repeating is safe.
+   * @param tenantId the directory's id, in any letter case
+   * @param objectId the user's id in that directory, in any letter case
+   * @returns what was evicted: nothing, where no sign-in of the user is known
+   * @throws {TypeError} for what is no directory id
+   * @throws {EvictionError} when the store did not confirm; repeating is safe
+   * @throws {StoreUnavailableError} likewise
+   *
+   * @example
+   * ```ts
+   * for (const { tenantId, objectId } of notification.users) await plugin.evictDirectoryUser(tenantId, objectId)
+   * ```
+   */
+  async evictDirectoryUser(tenantId: string, objectId: string): Promise<Eviction[]> {
+    const user = {
+      tenantId: checkDirectoryId('tenantId', tenantId),
+      objectId: checkDirectoryId('objectId', objectId),
+    }
+    const { accounts } = this.#core
+    const links = await accounts.links.findDirectoryUser(user)
+    const current = links.length === 0 ? [] : await accounts.current(links)
+    return current.length === 0 ? [] : accounts.evict(current.map(({ homeAccountId }) => homeAccountId))
+  }
+
+  /**
+   * The provider's sessions that lead to an account and have not ended, as far as the records say: for a page on which
+   * a user sees where he is signed in. Three store calls.
+   * @param account given a {@link HostSession}, only where that has not ended
+   * @throws {TypeError} for an account that cannot be one
+   * @throws {StoreUnavailableError}
+   *
+   * @example
+   * ```ts
+   * const sessions = await plugin.listSessions(req.session.account)
+   * ```
+   */
+  async listSessions(account: HostSession | AccountRef): Promise<SessionInfo[]> {
+    return this.#core.accounts.listSessions(signInRef(account))
+  }
+
+  /**
+   * Imports the accounts of a token cache that MSAL serialized: one blob of everybody, a record of MSAL's
+   * `DistributedCachePlugin` that holds tokens of others, or the memory of a client. Each entity goes to the account that
+   * owns it, and each account is linked as by a sign-in, so that logout callbacks find it.
+   *
+   * An account is imported only if nothing is stored for it and no eviction of it is known, which is remembered for 90
+   * days. So it is safe to repeat an import, to interrupt it, and to run it in several processes at once: nothing newer
+   * is replaced, nobody who was evicted comes back, and every process reports the same generation.
+   *
+   * Tokens of other client ids, tokens of the application itself, tokens that were acquired on behalf of a user, and
+   * entities that MSAL could not read are dropped and counted. Expired access tokens, and sections that MSAL Node does
+   * not know, are left behind.
+   *
+   * Two store calls for each account, and one more for each 16. Besides the text itself and what `JSON.parse` makes of
+   * it, the memory that it takes is that of 16 accounts.
+   * @param serialized what MSAL's `tokenCache.serialize()` returned
+   * @throws {TypeError} when it is no token cache
+   * @throws {StoreUnavailableError} when the store fails: some of the accounts may be imported. Repeat it
+   *
+   * @example
+   * ```ts
+   * const { imported, skipped } = await plugin.importCache(await readFile('cache.json', 'utf8'))
+   * ```
+   */
+  async importCache(serialized: string): Promise<ImportReport> {
+    return this.#core.importCache(serialized)
+  }
+
+  /**
+   * One account as MSAL serializes it, for a data-subject request, for debugging, or for going back to another cache:
+   * MSAL's `deserialize()` and its `DistributedCachePlugin` can read it. One store call.
+   *
+   * **It holds secrets**: whoever has it can act as the user. Tokens that were acquired on behalf of the user are not
+   * part of it.
+   * @param account given a {@link HostSession}, only the sign-in that the session began with
+   * @returns undefined where {@link isSignedIn} is false, or the record cannot be read
+   * @throws {TypeError} for a home account id that cannot be one
+   * @throws {StoreUnavailableError}
+   *
+   * @example
+   * ```ts
+   * const serialized = await plugin.exportAccount(session)
+   * if (serialized !== undefined) client.getTokenCache().deserialize(serialized)
+   * ```
+   */
+  async exportAccount(account: HostSession | AccountRef): Promise<string | undefined> {
+    return this.#core.exportAccount(signInRef(account))
   }
 
   /**
@@ -246,29 +254,16 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {StoreUnavailableError}
    */
   checkStore(): Promise<StoreCheck> {
-    return this.#check()
+    return this.#core.checkStore()
   }
 
   /** MSAL's call. */
   beforeCacheAccess(context: TokenCacheContext): Promise<void> {
-    return this.#current.beforeCacheAccess(context)
+    return this.#signIn.beforeCacheAccess(context)
   }
 
   /** MSAL's call. */
   afterCacheAccess(context: TokenCacheContext): Promise<void> {
-    return this.#current.afterCacheAccess(context)
+    return this.#signIn.afterCacheAccess(context)
   }
-
-  get #current(): ICachePlugin {
-    return this.#scopes.getStore() ?? this.#signIn
-  }
-}
-
-/** The session for the host to keep. Says so where no logout callback will ever find it. */
-export function openedSession(plugin: KeyvCachePlugin, { sid, ...session }: HostSession): HostSession {
-  if (sid !== undefined) return { ...session, sid }
-  const key = internalsOf(plugin).partitions.keyOf(session.homeAccountId)
-  const hint = 'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
-  report('msal-keyv:sign-in-without-link', { key, hint })
-  return session
 }

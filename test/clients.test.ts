@@ -1,5 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
-import { CryptoProvider } from '@azure/msal-node'
+import { CryptoProvider, version } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import {
@@ -41,6 +41,7 @@ describe('signing in', () => {
       homeAccountId: user.homeAccountId,
       generation: expect.any(String),
       sid: 'the session',
+      id: expect.any(String),
     })
     expect(result.account?.homeAccountId).toBe(user.homeAccountId)
     const parsed = new URLSearchParams({ ...query, code: entra.code(user) })
@@ -160,7 +161,7 @@ describe('silent tokens', () => {
   test('a call that begins after a new sign-in does not share a failure from before (P5)', async () => {
     const { msal, user, signIn, store } = host()
     const gate = Promise.withResolvers<void>()
-    store.before('getMany', () => gate.promise)
+    store.before('read', () => gate.promise)
     const before = msal.acquireTokenSilent(user.homeAccountId, { scopes: SCOPES })
     before.catch(() => {})
     await signIn()
@@ -270,7 +271,9 @@ describe('the clouds of Entra ID', () => {
     const url = new URL(await msal.getAuthCodeUrl({ scopes: SCOPES, redirectUri, state: 's' }))
     expect(url.host).toBe(new URL(authority).host)
     await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(entra.user()) })
-    expect(entra.discoveryRequests).toBe(0)
+    // MSAL 3 has not built in the authority of China's cloud.
+    const isUnknown = version.startsWith('3.') && authority.includes('.cn/')
+    expect(entra.discoveryRequests).toBe(isUnknown ? 1 : 0)
   })
 })
 
@@ -383,7 +386,7 @@ describe('signing out', () => {
       /postLogoutRedirectUri/,
     )
     expect(await msal.plugin.isSignedIn(user)).toBe(true)
-    store.before('set', () => {
+    store.before('write', () => {
       throw new Error('down')
     })
     await expect(msal.signOut(session, { postLogoutRedirectUri })).rejects.toMatchObject({

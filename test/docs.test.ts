@@ -14,7 +14,7 @@ describe('samples', () => {
     expect(problemsIn(samples)).toEqual([])
   })
 
-  test.each([
+  const mistakes: [what: string, line: string, problem: RegExp][] = [
     ['a method that is not there', 'await plugin.evict(homeAccountId)', /TS2339.*'evict'/],
     ['a wrong argument', 'await plugin.evictAccount(session)', /TS2345/],
     ['a wrong option', "new KeyvCachePlugin({ store, clientId, ttl: '1d' })", /TS2322/],
@@ -24,11 +24,19 @@ describe('samples', () => {
     ['a misused host', "app.get('/', (req, res) => res.send(req.session.account))", /TS2345/],
     ['an index that may be undefined', 'scopes[0].length', /TS2532/],
     ['a syntax error', 'const scope =', /TS1109/],
-  ])('%s is found, with file and line', (_, line, problem) => {
-    const lines = ['# Page', '', '```ts', "import { KeyvCachePlugin } from 'msal-keyv'", line, '```', '']
-    const problems = problemsIn(samplesIn('docs/broken.md', lines.join('\n'), 'ts'))
-    expect(problems).toEqual([expect.stringMatching(problem)])
-    expect(problems[0]).toMatch(/^docs\/broken\.md:5: /)
+  ]
+
+  test('a mistake is found, with file and line', () => {
+    const pages = mistakes.map(([, line], index) => {
+      const lines = ['# Page', '', '```ts', "import { KeyvCachePlugin } from 'msal-keyv'", line, '```', '']
+      return samplesIn(`docs/broken-${index}.md`, lines.join('\n'), 'ts')
+    })
+    const problems = problemsIn(pages.flat())
+    expect(problems).toHaveLength(mistakes.length)
+    for (const [index, [what, , problem]] of mistakes.entries()) {
+      expect(problems[index], what).toMatch(problem)
+      expect(problems[index], what).toMatch(new RegExp(`^docs/broken-${index}\\.md:5: `))
+    }
   })
 
   test('each is a module of its own, in a list too', () => {

@@ -1,11 +1,10 @@
 import { inspect } from 'node:util'
-import { TokenCacheContext } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { describe, expect, test } from 'vitest'
 import { EvictionError, KeyvCachePlugin, StoreUnavailableError } from '../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn } from './support/entra.ts'
 import { mutant } from './support/mutant.ts'
-import { type ObservedStore, observe } from './support/observed-store.ts'
+import { type ObservedStore, observe, type StoreCall } from './support/observed-store.ts'
 import { keysOf, storedPartition, storedText } from './support/stored.ts'
 
 function host(Plugin: typeof KeyvCachePlugin = KeyvCachePlugin) {
@@ -19,7 +18,7 @@ function host(Plugin: typeof KeyvCachePlugin = KeyvCachePlugin) {
   return { entra, map, store, plugin, user, signIn, bound }
 }
 
-function fail(store: ObservedStore, call: 'getMany' | 'set' | 'setMany' | 'delete'): void {
+function fail(store: ObservedStore, call: StoreCall): void {
   store.before(call, () => {
     throw new Error('the store is down')
   })
@@ -29,7 +28,7 @@ describe('an eviction is honest (P4)', () => {
   test('a fence that was not confirmed rejects, and repeating it is safe', async () => {
     const { store, plugin, user, signIn } = host()
     await signIn()
-    fail(store, 'set')
+    fail(store, 'write')
     const error: unknown = await plugin.evictAccount(user.homeAccountId).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(EvictionError)
     expect(error).toMatchObject({
@@ -61,7 +60,7 @@ describe('an outage is not a sign-out (P7)', () => {
       () => bound().getTokenCache().getAllAccounts(),
       () => plugin.isSignedIn(user),
     ]) {
-      fail(store, 'getMany')
+      fail(store, 'read')
       await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError)
     }
     expect((await acquireSilently(bound(), user.homeAccountId)).fromCache).toBe(true)
@@ -75,15 +74,15 @@ describe('an outage is not a sign-out (P7)', () => {
     const refresh = acquireSilently(bound(), user.homeAccountId, { forceRefresh: true })
     await held.arrived
     store.calls()
-    fail(store, 'getMany')
+    fail(store, 'read')
     held.release()
     await expect(refresh).rejects.toBeInstanceOf(StoreUnavailableError)
-    expect(store.calls()).toEqual(['getMany'])
+    expect(store.calls()).toEqual(['read'])
     expect(await storedText(store.keyv, user.homeAccountId)).toBe(before)
   })
 
   test('a sign-in that cannot be stored rejects, and leaves nothing in memory', async () => {
-    for (const call of ['getMany', 'setMany'] as const) {
+    for (const call of ['read', 'write'] as const) {
       const { entra, store, plugin, user } = host()
       const client = entra.client(plugin)
       fail(store, call)
@@ -95,7 +94,7 @@ describe('an outage is not a sign-out (P7)', () => {
   })
 
   test('with a failed read taken for a miss, the user looks signed out', async () => {
-    const broken = await mutant('store/keyv-store.ts', 'if (call.failed && missing)', 'if (!call)')
+    const broken = await mutant('failed read taken for a miss')
     const entra = new EntraStandIn({ size: 'small' })
     const keyv = new Keyv()
     keyv.getMany = async () => {
@@ -113,18 +112,14 @@ describe('an outage is not a sign-out (P7)', () => {
 
 describe('nothing is left behind (P6)', () => {
   test('an account left without tokens loses its record', async () => {
-    const { map, plugin, user, signIn, bound } = host()
-    await signIn()
-    const cache = bound().getTokenCache()
-    const context = new TokenCacheContext(cache, true)
-    const binding = plugin.forAccount(user)
-    await binding.beforeCacheAccess(context)
-    const memory = cache.getKVStore()
-    for (const [key, entity] of Object.entries(memory)) {
-      if (typeof entity === 'object' && 'secret' in entity) delete memory[key]
-    }
-    await binding.afterCacheAccess(context)
-    expect(map.has(`keyv:${keysOf(user.homeAccountId).partition}`)).toBe(false)
+    const { entra, map, user, bound } = host()
+    const key = `keyv:${keysOf(user.homeAccountId).partition}`
+    entra.answers.authorization_code = { omit: ['refresh_token', 'id_token'] }
+    await entra.signIn(bound(), user)
+    expect(map.has(key)).toBe(true)
+    entra.answers.authorization_code = { omit: ['refresh_token', 'id_token'], lifetime: -10 }
+    await entra.signIn(bound(), user)
+    expect(map.has(key)).toBe(false)
   })
 
   test('a sign-in without tokens leaves no husk', async () => {
@@ -139,7 +134,7 @@ describe('nothing is left behind (P6)', () => {
     await signIn()
     const fortnight = Date.now() + 14 * 24 * 60 * 60 * 1000
     await plugin.evictAccount('somebody else')
-    expect(map.size).toBe(4)
+    expect(map.size).toBeGreaterThan(3)
     for (const [key, value] of map) {
       const { value: record, expires } = JSON.parse(value) as { value: string; expires: number }
       const { x: expiresAt } = JSON.parse(record.slice(0, record.indexOf('\n'))) as { x: number }

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HostSession } from '../src/index.ts'
 import type { ContractStore } from './contract/contract-store.ts'
 import { redis } from './contract/stores/redis.ts'
@@ -42,13 +42,13 @@ for (const store of [redis, sqlite]) {
     let one: HostProcess
     let two: HostProcess
 
-    beforeAll(() => store.start())
-    afterAll(() => store.stop())
-    beforeEach(async () => {
+    beforeAll(async () => {
+      await store.start()
       ;[one, two] = await Promise.all([HostProcess.start(store), HostProcess.start(store)])
     })
-    afterEach(async () => {
+    afterAll(async () => {
       await Promise.all([one.end(), two.end()])
+      await store.stop()
     })
 
     test.each([false, true])(

@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { text } from 'node:stream/consumers'
-import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
+import { createServer } from 'node:http'
+import { ProtocolMode } from '@azure/msal-node'
 import { exportJWK, generateKeyPair } from 'jose'
-import Provider, { type ClientMetadata, type Configuration } from 'oidc-provider'
-import { loginPage } from './login-page.ts'
-import { logoutPage } from './logout-page.ts'
+import Provider, { type Configuration } from 'oidc-provider'
+import { sendAsset } from './assets.ts'
+import { askWho, type IdentityProvider } from './identity-provider.ts'
+import { listen } from './listen.ts'
+import { logoutPage } from './page/logout-page.ts'
+import { contentSecurityPolicy, interact } from './provider-interaction.ts'
 import { memoryAdapter } from './provider-memory.ts'
+import { ForwardingNetwork, type HeldAnswer } from './provider-network.ts'
 
 export interface ProviderOptions {
   /** Who the provider says it is. No path: MSAL would take the first path segment for a tenant. */
@@ -17,19 +18,11 @@ export interface ProviderOptions {
   port?: number
 }
 
-export interface RunningProvider {
+export interface RunningProvider extends IdentityProvider {
   /** For MSAL: `https`, as it insists. */
   readonly issuer: string
-  /** For browsers: where the provider really listens. */
-  readonly origin: string
-  /** The keys that it signs with. */
-  readonly jwksUri: URL
-  /** MSAL's `system.networkClient`: takes requests for the issuer to the origin. */
-  readonly networkClient: INetworkModule
-  /** The same URL (of the authorization or logout endpoint) where a browser finds it. */
-  browserUrl(url: string): string
-  /** Registers a confidential client, as a portal would. Returns the secret made for it. */
-  register(client: ClientMetadata): Promise<{ clientSecret: string }>
+  /** Holds back what MSAL gets for this client's refresh tokens, until it is released. */
+  holdRefreshes(clientId: string): HeldAnswer
   close(): Promise<void>
 }
 
@@ -39,9 +32,9 @@ const day = 24 * hour
 /**
  * A real OpenID provider on loopback, certified code and all, where any name may sign in.
  *
- * It has one name and two doors. MSAL talks only https, so `networkClient` presents its requests as a
- * TLS proxy would, with forwarded headers; the provider then speaks of itself as the issuer. A browser
- * comes straight to loopback, without those headers, and gets plain http URLs and cookies.
+ * It has one name and two doors. MSAL talks only https, so its requests are forwarded as a TLS proxy would, with
+ * headers that say so; the provider then speaks of itself as the issuer. A browser comes straight to loopback,
+ * without those headers, and gets plain http URLs and cookies.
  */
 export async function startProvider(options: ProviderOptions = {}): Promise<RunningProvider> {
   const { issuer = 'https://op.test', port = 0 } = options
@@ -52,33 +45,42 @@ export async function startProvider(options: ProviderOptions = {}): Promise<Runn
   const handle = provider.callback()
   const server = createServer((request, response) => {
     if (request.url?.startsWith('/interaction/')) void interact(provider, request, response)
-    else void handle(request, response)
+    else if (!sendAsset(request, response)) void handle(request, response)
   })
-  server.listen(port, '127.0.0.1')
-  await once(server, 'listening')
-  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { url: origin, close } = await listen(server, port)
+  const network = new ForwardingNetwork(issuer, origin)
 
   return {
+    name: 'an OpenID provider on this machine',
     issuer,
     origin,
-    jwksUri: new URL('/jwks', origin),
-    networkClient: forwardingNetworkClient(issuer, origin),
-    browserUrl: (url) => onOrigin(url, issuer, origin),
-    register: async (client) => {
+    logout: { issuer, jwks: new URL('/jwks', origin) },
+    scopes: ['notes.read'],
+    prompt: 'consent',
+    browserUrl: (url) => network.locate(url),
+    register: async ({ clientId, redirectUri, postLogoutRedirectUri, logoutUri }) => {
       const clientSecret = randomBytes(32).toString('base64url')
-      const metadata = {
-        token_endpoint_auth_method: 'client_secret_post' as const,
-        ...client,
+      await adapter('Client').upsert(clientId, {
+        client_id: clientId,
         client_secret: clientSecret,
+        token_endpoint_auth_method: 'client_secret_post',
+        grant_types: ['authorization_code', 'refresh_token'],
+        redirect_uris: [redirectUri],
+        ...(postLogoutRedirectUri && { post_logout_redirect_uris: [postLogoutRedirectUri] }),
+        // These two make the provider put `sid`, its session's id, into the ID token.
+        ...(logoutUri && { backchannel_logout_uri: logoutUri, backchannel_logout_session_required: true }),
+      })
+      return {
+        auth: { clientId, clientSecret, authority: issuer, knownAuthorities: [new URL(issuer).host] },
+        system: { protocolMode: ProtocolMode.OIDC, networkClient: network },
       }
-      await adapter('Client').upsert(client.client_id, metadata)
-      return { clientSecret }
     },
-    close: async () => {
-      server.close()
-      server.closeAllConnections()
-      await once(server, 'close')
+    callApi: async (accessToken) => {
+      const { preferred_username } = await askWho(`${origin}/me`, accessToken)
+      return { api: 'The provider’s userinfo endpoint', caller: String(preferred_username) }
     },
+    holdRefreshes: (clientId) => network.holdRefreshes(clientId),
+    close,
   }
 }
 
@@ -100,6 +102,7 @@ async function configuration(): Promise<Configuration> {
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: (ctx, form) => {
+          ctx.set('content-security-policy', contentSecurityPolicy)
           ctx.body = logoutPage({ name: ctx.oidc.session?.accountId, form })
         },
       },
@@ -121,72 +124,4 @@ async function configuration(): Promise<Configuration> {
       return fetch(input, rest)
     },
   }
-}
-
-/** The page between an authorization request and its answer: sign in, and consent to all that is asked. */
-async function interact(
-  provider: Provider,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  try {
-    const { params, session } = await provider.interactionDetails(request, response)
-    if (request.method !== 'POST') {
-      response.setHeader('content-type', 'text/html; charset=utf-8')
-      response.end(
-        loginPage({
-          client: String(params.client_id),
-          scope: String(params.scope),
-          name: session?.accountId,
-        }),
-      )
-      return
-    }
-    const accountId = new URLSearchParams(await text(request)).get('name')?.trim()
-    if (!accountId) {
-      response.writeHead(303, { location: request.url }).end()
-      return
-    }
-    const grant = new provider.Grant({ accountId, clientId: String(params.client_id) })
-    grant.addOIDCScope(String(params.scope))
-    await provider.interactionFinished(request, response, {
-      login: { accountId },
-      consent: { grantId: await grant.save() },
-    })
-  } catch (error) {
-    response.writeHead(400, { 'content-type': 'text/plain' })
-    response.end(
-      `Please go back to the app and start again (${error instanceof Error ? error.message : error}).\n`,
-    )
-  }
-}
-
-function forwardingNetworkClient(issuer: string, origin: string): INetworkModule {
-  const forwarded = { 'x-forwarded-proto': 'https', 'x-forwarded-host': new URL(issuer).host }
-  const send = async <T>(
-    method: 'GET' | 'POST',
-    url: string,
-    options: NetworkRequestOptions = {},
-  ): Promise<NetworkResponse<T>> => {
-    const response = await fetch(onOrigin(url, issuer, origin), {
-      method,
-      headers: { ...options.headers, ...forwarded },
-      body: options.body ?? null,
-    })
-    return {
-      status: response.status,
-      headers: Object.fromEntries(response.headers),
-      body: (await response.json()) as T,
-    }
-  }
-  return {
-    sendGetRequestAsync: (url, options) => send('GET', url, options),
-    sendPostRequestAsync: (url, options) => send('POST', url, options),
-  }
-}
-
-function onOrigin(url: string, issuer: string, origin: string): string {
-  const target = new URL(url)
-  if (target.origin !== new URL(issuer).origin) throw new Error(`Not a URL of ${issuer}: ${target.origin}`)
-  return `${origin}${target.pathname}${target.search}`
 }

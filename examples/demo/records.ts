@@ -19,22 +19,27 @@ export interface RecordView {
   readonly generations: readonly string[]
   readonly expiresAt: Date
   /** Of partitions: whose they are, and what they hold. */
-  readonly partition?: PartitionView
+  readonly partition?: TokenCacheView
 }
 
-export interface PartitionView {
+/** What a token cache in MSAL's format holds, without a token. */
+export interface TokenCacheView {
   readonly usernames: readonly string[]
   readonly accessTokens: readonly { scopes: string; expiresAt: Date }[]
-  readonly hasRefreshToken: boolean
+  readonly refreshTokens: number
 }
 
 /** Everything that msal-keyv keeps in the store. An app has no use for this; it is here to be looked at. */
 export async function readRecords(store: Keyv): Promise<RecordView[]> {
   const records: RecordView[] = []
-  for await (const [key, value] of store.iterator?.(undefined) ?? []) {
+  for await (const [key, value] of entriesOf(store)) {
     if (key.startsWith('mk1_')) records.push(viewRecord(key, value))
   }
   return records.sort((a, b) => a.key.localeCompare(b.key))
+}
+
+export async function* entriesOf(store: Keyv): AsyncGenerator<[key: string, value: string]> {
+  for await (const [key, value] of store.iterator?.(undefined) ?? []) yield [key, value]
 }
 
 /** A header line, then what is kept: of a partition, MSAL's own cache format. */
@@ -50,7 +55,7 @@ function viewRecord(key: string, value: string): RecordView {
     generations: isLink ? linkedGenerations(JSON.parse(body)) : [header.g ?? []].flat(),
     expiresAt: new Date(header.x),
   }
-  return kind === 'partition' ? { ...view, partition: viewPartition(JSON.parse(body)) } : view
+  return kind === 'partition' ? { ...view, partition: viewTokenCache(body) } : view
 }
 
 function linkedGenerations(links: [homeAccountId: string, generation: string][]): string[] {
@@ -63,13 +68,15 @@ interface MsalCache {
   RefreshToken?: Record<string, unknown>
 }
 
-function viewPartition({ Account = {}, AccessToken = {}, RefreshToken = {} }: MsalCache): PartitionView {
+/** @param json in MSAL's cache format, which Microsoft's plugin stores as it is */
+export function viewTokenCache(json: string): TokenCacheView {
+  const { Account = {}, AccessToken = {}, RefreshToken = {} }: MsalCache = JSON.parse(json)
   return {
     usernames: Object.values(Account).map(({ username }) => username),
     accessTokens: Object.values(AccessToken).map(({ target, expires_on }) => ({
       scopes: target,
       expiresAt: new Date(Number(expires_on) * 1000),
     })),
-    hasRefreshToken: Object.keys(RefreshToken).length > 0,
+    refreshTokens: Object.keys(RefreshToken).length,
   }
 }

@@ -1,13 +1,25 @@
-import { KeyvSqlite } from '@keyv/sqlite'
+import KeyvRedis, { createClient } from '@keyv/redis'
 import { Keyv } from 'keyv'
+import { SqliteAdapter } from './sqlite.ts'
 
-/**
- * The store of one machine. For a fleet of servers it is the only line that changes:
- *
- *     new Keyv({ store: new KeyvRedis(process.env.REDIS_URL, { throwOnErrors: true }), namespace: '', useKeyPrefix: false })
- *
- * Both options, so that keys are what they are under Keyv 5 and 6 alike, and Keyv 5 can iterate over them.
- */
-export function openStore(file: string): Keyv {
-  return new Keyv({ store: new KeyvSqlite({ uri: `sqlite://${file}` }), namespace: '', useKeyPrefix: false })
+/** The store of one machine. */
+export function openStore(file: string, name = 'tokens'): Keyv {
+  return new Keyv({ store: new SqliteAdapter(file, name), namespace: '', useKeyPrefix: false })
+}
+
+/** The store of a fleet: docs/stores.md says what each setting is for. Keys begin with the name, to be told apart. */
+export async function openRedisStore(url: string, name: string): Promise<Keyv> {
+  const client = createClient({
+    url,
+    disableOfflineQueue: true,
+    pingInterval: 5_000,
+    socket: {
+      connectTimeout: 2_000,
+      socketTimeout: 10_000,
+      reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, 2_000),
+    },
+  })
+  const adapter = new KeyvRedis(client, { throwOnErrors: true, connectionTimeout: 2_000 })
+  await adapter.getClient()
+  return new Keyv(adapter, { namespace: `msal-keyv-demo-${name}`, useKeyPrefix: false })
 }

@@ -16,7 +16,7 @@ export interface BackChannelCallback {
   kind: 'back-channel'
   /** `iss`: under a template, that of one tenant. */
   issuer: string
-  /** The session to end. Absent, all sessions of `subject` are. */
+  /** The session to end. Without it, all sessions of `subject` end. */
   sid?: string | undefined
   subject?: string | undefined
   /** The token's id, which must not have been seen before. */
@@ -47,8 +47,9 @@ const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 const TYPES = ['logout+jwt', 'application/logout+jwt']
 
 /**
- * Verifies the `logout_token` of a form: every step of Back-Channel Logout 1.0 §2.6, save that its `jti` is new.
- * @throws {LogoutCallbackError} with `keysUnavailable` when the issuer's keys could not be had
+ * Verifies the `logout_token` of a form: every step of Back-Channel Logout 1.0 §2.6, except that its `jti` is new.
+ * @throws {LogoutCallbackError} with `keysUnavailable` when the issuer's keys could not be fetched
+ * @throws {BadRequestError} when the form has two, or one that is not text
  */
 export async function parseBackChannel(
   form: RequestParameters,
@@ -95,7 +96,7 @@ async function verifyWithAnyOf(
   throw new errors.JWSSignatureVerificationFailed()
 }
 
-/** Tells a token that names no key of the issuer from keys that could not be had. */
+/** Tells a token that names no key of the issuer from keys that could not be fetched. */
 function attributed(keys: JWTVerifyGetKey): JWTVerifyGetKey {
   return async (header, token) => {
     try {
@@ -167,7 +168,7 @@ function unacceptable(claim: string): LogoutCallbackError {
 function keysUnavailable(error: unknown): LogoutCallbackError {
   // What fetch says is "fetch failed"; why is in its cause.
   const cause = error instanceof TypeError && error.cause instanceof Error ? error.cause : error
-  return new LogoutCallbackError('the keys to check the logout_token with are not available', {
+  return new LogoutCallbackError('the keys that verify the logout_token could not be fetched', {
     keysUnavailable: true,
     cause,
   })

@@ -7,16 +7,16 @@ import { onlyValue, type RequestParameters } from './request.ts'
  */
 export interface FrontChannelCallback {
   kind: 'front-channel'
-  /** The provider's session. Absent, only the host's own session can tell whose sign-out it is. */
+  /** The provider's session. Without it, only the host's own session can tell whose sign-out it is. */
   sid?: string | undefined
   /** Whose `sid` it is: the configured issuer, or under a template one tenant's. Entra ID does not send it. */
   issuer?: string | undefined
 }
 
 /**
- * A front-channel logout request of an issuer that is not this handler's. It is to be ignored and answered like a
- * success (Front-Channel Logout 1.0 §3), so it is no error; and it is a kind of its own, without `sid`, so that
- * it cannot be mistaken for one that names a session here, or for one that names nobody.
+ * A front-channel logout request of another issuer. The specification has it ignored and answered like a success
+ * (Front-Channel Logout 1.0 §3), so it is no error. It is a kind of its own, without `sid`, so that nobody takes it
+ * for one that names a session here, or for one that names nobody.
  */
 export interface ForeignCallback {
   kind: 'foreign-issuer'
@@ -27,7 +27,7 @@ export interface ForeignCallback {
 /**
  * Reads `sid` and `iss`. The specification wants both or neither; Entra ID sends `sid` alone.
  * @param expected the issuer, or a template
- * @throws {LogoutCallbackError} when one is there twice, too long, or not text
+ * @throws {BadRequestError} when one of them occurs twice, is too long, or is not text
  */
 export function parseFrontChannel(
   query: RequestParameters,

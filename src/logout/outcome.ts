@@ -18,12 +18,16 @@ export interface LogoutOutcome {
   headers: Record<string, string>
   body?: string
   /**
-   * `unknown-session`: nobody here. `stale-session`: signed out already, or signed in again since. `failed`: see
-   * `error`; some accounts may have been evicted all the same.
+   * `evicted`: accounts' tokens are gone. `session-ended`: with `ends: 'session'`, accounts that have other sessions go
+   * on. `unknown-session`: nobody here. `issuer-mismatch`: likewise, and nobody can be: no ID token seen here is of the
+   * handler's `issuer`. `stale-session`: signed out already, or signed in again since. `failed`: see `error`; some
+   * accounts may have been evicted.
    */
-  result: 'evicted' | 'unknown-session' | 'stale-session' | 'failed'
+  result: LogoutResult | 'failed'
   /** The accounts whose tokens are gone, so that the host can end their own sessions. */
   evicted: EvictedSession[]
+  /** With `ends: 'session'`: the sessions that ended, of accounts that have others. */
+  ended: EvictedSession[]
   callback?: LogoutCallback
   error?: MsalKeyvError
 }
@@ -31,17 +35,26 @@ export interface LogoutOutcome {
 // Back-Channel Logout 1.0 §2.8, Front-Channel Logout 1.0 §3.
 const HEADERS = { 'cache-control': 'no-store' }
 
+/** What a callback that was carried out did. */
+export type LogoutResult =
+  | 'evicted'
+  | 'session-ended'
+  | 'unknown-session'
+  | 'issuer-mismatch'
+  | 'stale-session'
+
 export function succeeded(
-  result: 'evicted' | 'unknown-session' | 'stale-session',
+  result: LogoutResult,
   callback: LogoutCallback,
   evicted: EvictedSession[] = [],
+  ended: EvictedSession[] = [],
 ): LogoutOutcome {
-  return { status: 200, headers: { ...HEADERS }, result, evicted, callback }
+  return { status: 200, headers: { ...HEADERS }, result, evicted, ended, callback }
 }
 
 /**
- * A bad request is the provider's fault on either channel. When the store failed, the back channel knows no other
- * status than 400 (§2.8); the front channel says 503.
+ * A bad request is the provider's fault on either channel. When the store failed, the front channel answers 503; the
+ * back channel knows no other status than 400 (§2.8).
  */
 export function failed(
   error: MsalKeyvError,
@@ -61,6 +74,7 @@ export function failed(
     body: JSON.stringify({ error: 'invalid_request', error_description: description }),
     result: 'failed',
     evicted,
+    ended: [],
     ...(callback === undefined ? {} : { callback }),
     error,
   }

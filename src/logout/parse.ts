@@ -1,8 +1,10 @@
 import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import { ConfigurationError, LogoutCallbackError } from '../errors.ts'
 import { type BackChannelCallback, type LogoutTokenExpectations, parseBackChannel } from './back-channel.ts'
+import { BadRequestError } from './body.ts'
 import { type ForeignCallback, type FrontChannelCallback, parseFrontChannel } from './front-channel.ts'
-import { checkIssuer, keysOf } from './issuer.ts'
+import { checkIssuer } from './issuer.ts'
+import { keysOf } from './keys.ts'
 import { type LogoutRequest, receive } from './request.ts'
 
 /** Whose logout callbacks are taken, and how they are verified. */
@@ -13,7 +15,7 @@ export interface LogoutOptions {
    */
   issuer: string
   /**
-   * The keys that back-channel tokens are signed with, or where they are. Default: the `jwks_uri` of the issuer's
+   * The keys that verify back-channel tokens, or their URL. Default: the `jwks_uri` of the issuer's
    * discovery document, read when the first token arrives.
    */
   jwks?: URL | JSONWebKeySet | JWTVerifyGetKey | undefined
@@ -39,6 +41,12 @@ const OPTION_NAMES = new Set(['issuer', 'jwks', 'algorithms', 'clientId'])
  * HEAD is refused: no provider sends it, and a link checker should not sign anybody out.
  * @throws {LogoutCallbackError} when it is not valid, or could not be verified
  * @throws {ConfigurationError} naming the option, or when the request's body was read before
+ *
+ * @example
+ * ```ts
+ * const callback = await parseLogoutCallback(request, { issuer: 'https://op.example', clientId })
+ * if (callback.kind === 'back-channel' && (await isNew(callback.jti, callback.expiresAt))) await endSessions(callback)
+ * ```
  */
 export async function parseLogoutCallback(
   request: LogoutRequest,
@@ -53,8 +61,12 @@ export async function parseCallback(
   expected: LogoutTokenExpectations,
 ): Promise<LogoutCallback> {
   const { method, readQuery, readForm } = receive(request)
-  if (method === 'GET') return parseFrontChannel(readQuery(), expected.issuer)
-  if (method === 'POST') return parseBackChannel(await readForm(), expected)
+  try {
+    if (method === 'GET') return parseFrontChannel(readQuery(), expected.issuer)
+    if (method === 'POST') return await parseBackChannel(await readForm(), expected)
+  } catch (error) {
+    throw error instanceof BadRequestError ? new LogoutCallbackError(error.message) : error
+  }
   throw new LogoutCallbackError('a logout callback is a GET or a POST', { status: 405 })
 }
 
@@ -75,7 +87,7 @@ export function resolveLogoutOptions(options: LogoutOptions & { clientId: string
     algorithms.length === 0 ||
     !algorithms.every((it) => ALGORITHMS.has(it))
   ) {
-    throw new ConfigurationError(`algorithms must be some of ${[...ALGORITHMS].join(', ')}`)
+    throw new ConfigurationError(`algorithms must be a list of one or more of ${[...ALGORITHMS].join(', ')}`)
   }
   const checked = checkIssuer(issuer)
   return { issuer: checked, clientId, algorithms: [...algorithms], keys: keysOf(checked, jwks) }

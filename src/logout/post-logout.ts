@@ -1,13 +1,21 @@
-import { LogoutCallbackError } from '../errors.ts'
+import { BadRequestError } from './body.ts'
 import { type LogoutRequest, onlyValue, receive } from './request.ts'
 
 /**
  * The `state` with which the browser comes back from the provider: RP-Initiated Logout 1.0 §3.
  *
- * Anybody can send a browser here with any `state`. Compare it with the one kept for this browser, and when it is
- * another, or none, show the signed-out page all the same. Never redirect to it.
+ * Anybody can send a browser here with any `state`. Compare it with the one that you kept for this browser. When it
+ * differs, or none was kept, show the signed-out page as well. Never redirect to it.
  * @returns without `state` when there is none, or none that {@link createLogoutUrl} would have sent
- * @throws {ConfigurationError} when it is no request
+ * @throws {ConfigurationError} when `request` is not a request
+ *
+ * @example
+ * ```ts
+ * app.get('/signed-out', (req, res) => {
+ *   const { state } = parsePostLogout(req)
+ *   res.send(state === req.session.pending.state ? 'You have signed out.' : 'You are signed out.')
+ * })
+ * ```
  */
 export function parsePostLogout(request: LogoutRequest): { state?: string } {
   const { readQuery } = receive(request)
@@ -15,7 +23,7 @@ export function parsePostLogout(request: LogoutRequest): { state?: string } {
     const state = onlyValue(readQuery(), 'state')
     return state === undefined ? {} : { state }
   } catch (error) {
-    if (error instanceof LogoutCallbackError) return {}
+    if (error instanceof BadRequestError) return {}
     throw error
   }
 }

@@ -1,9 +1,9 @@
 import { ConfigurationError } from '../errors.ts'
 import { isValue } from './request.ts'
 
-/** What a logout URL is made of: RP-Initiated Logout 1.0 §2. */
+/** The parts of a logout URL: RP-Initiated Logout 1.0 §2. */
 export interface LogoutUrlParameters {
-  /** The provider's `end_session_endpoint`. A query that it has is kept. */
+  /** The provider's `end_session_endpoint`. Its own query stays. */
   endSessionEndpoint: string
   /** The application's client id: `client_id`. */
   clientId: string
@@ -31,13 +31,25 @@ const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|(?:.+\.)?localhost)$/
 const NEVER_IN_A_URL = /[\s\\]|[^\P{Cc}]/u
 
 /**
- * Where to redirect the browser so that the provider ends its session too: RP-Initiated Logout 1.0, any OpenID
+ * The URL to redirect the browser to, so that the provider ends its session too: RP-Initiated Logout 1.0, any OpenID
  * provider. Evict the account first.
  * @throws {ConfigurationError} naming the parameter that would make the request invalid
+ *
+ * @example
+ * ```ts
+ * const url = createLogoutUrl({
+ *   endSessionEndpoint: 'https://login.microsoftonline.com/organizations/oauth2/v2.0/logout',
+ *   clientId,
+ *   postLogoutRedirectUri: 'https://app.example/signed-out',
+ *   logoutHint: idTokenClaims.login_hint,
+ * })
+ * ```
  */
 export function createLogoutUrl(parameters: LogoutUrlParameters): URL {
   if (typeof parameters !== 'object' || parameters === null) {
-    throw new ConfigurationError('createLogoutUrl needs an object with endSessionEndpoint and the rest')
+    throw new ConfigurationError(
+      'createLogoutUrl needs an object with endSessionEndpoint, clientId and postLogoutRedirectUri',
+    )
   }
   for (const name of Object.keys(parameters)) {
     if (!NAMES.has(name)) throw new ConfigurationError(`${name} is not a parameter of createLogoutUrl`)
@@ -47,11 +59,11 @@ export function createLogoutUrl(parameters: LogoutUrlParameters): URL {
   checkUrl('postLogoutRedirectUri', postLogoutRedirectUri)
   for (const [name, value] of Object.entries({ clientId, logoutHint, state })) {
     if ((value !== undefined || name === 'clientId') && !isValue(value)) {
-      throw new ConfigurationError(`${name} must be 1 to 1,024 characters, none of them a control character`)
+      throw new ConfigurationError(`${name} must be printable text of 1 to 1,024 characters`)
     }
   }
   if (idTokenHint !== undefined && !(typeof idTokenHint === 'string' && JWT.test(idTokenHint))) {
-    throw new ConfigurationError('idTokenHint must be an ID token, as the provider issued it')
+    throw new ConfigurationError('idTokenHint must be the ID token as the provider issued it')
   }
   const query = {
     client_id: clientId,

@@ -4,6 +4,7 @@ import { OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 
 type Account = SerializedCache['Account'][string]
 type AccessToken = SerializedCache['AccessToken'][string]
+type RefreshToken = SerializedCache['RefreshToken'][string]
 
 /** `update` over `base`, entity by entity. An account keeps the tenant profiles of both. */
 export function mergeCaches(base: SerializedCache, update: SerializedCache): SerializedCache {
@@ -67,15 +68,48 @@ function lastUse(token: AccessToken): number {
 }
 
 /**
- * `acquired` over `base`, without the access tokens that it replaces. MSAL's rule, which it applies to its memory,
+ * `acquired` over `base`, without the tokens that it replaces. For access tokens that is MSAL's rule, which it applies to its memory,
  * but for a token with additional cache key components: of that, MSAL thinks it replaces the one without them.
  */
 export function supersede(base: SerializedCache, acquired: SerializedCache): SerializedCache {
-  const fresh = Object.values(acquired.AccessToken)
-  const kept = Object.entries(base.AccessToken).filter(
-    ([, token]) => !fresh.some((replacement) => replaces(replacement, token)),
+  return mergeCaches(
+    {
+      ...base,
+      AccessToken: without(base.AccessToken, acquired.AccessToken, replaces),
+      RefreshToken: without(base.RefreshToken, acquired.RefreshToken, isSameRefreshToken),
+    },
+    acquired,
   )
-  return mergeCaches({ ...base, AccessToken: Object.fromEntries(kept) }, acquired)
+}
+
+function without<Token>(
+  tokens: Record<string, Token>,
+  fresh: Record<string, Token>,
+  isReplaced: (replacement: Token, token: Token) => boolean,
+): Record<string, Token> {
+  const replacements = Object.values(fresh)
+  return Object.fromEntries(
+    Object.entries(tokens).filter(([, token]) => !replacements.some((each) => isReplaced(each, token))),
+  )
+}
+
+const SAME_IN_BOTH_REFRESH_TOKENS = ['home_account_id', 'environment', 'client_id', 'family_id'] as const
+
+/**
+ * Without those that another one replaces: after an upgrade from MSAL 3, two lie in one cache. MSAL appends what is new,
+ * so the last one is the newest.
+ */
+export function newestRefreshTokens(tokens: Record<string, RefreshToken>): Record<string, RefreshToken> {
+  return Object.entries(tokens).reduce<Record<string, RefreshToken>>(
+    (newest, [key, token]) => ({ ...without(newest, { [key]: token }, isSameRefreshToken), [key]: token }),
+    {},
+  )
+}
+
+/** By its members: MSAL 3 writes a refresh token under another key than MSAL 5 and later, which must not keep both. */
+function isSameRefreshToken(replacement: RefreshToken, token: RefreshToken): boolean {
+  // What MSAL leaves empty, it may leave out.
+  return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))
 }
 
 const SAME_IN_BOTH = [

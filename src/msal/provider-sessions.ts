@@ -1,5 +1,6 @@
+import { directoryId } from '../accounts/identity.ts'
+import type { DirectoryUser, ProviderSession } from '../accounts/links.ts'
 import { claimsOf } from '../jwt.ts'
-import type { ProviderSession } from '../sessions/links.ts'
 import type { SerializedCache } from './schema.ts'
 
 /**
@@ -8,11 +9,30 @@ import type { SerializedCache } from './schema.ts'
  */
 export function providerSessions(cache: SerializedCache, sessionState?: string): ProviderSession[] {
   return Object.values(cache.IdToken).flatMap(({ secret }) => {
-    const { iss, sid, sub } = claimsOf(secret)
-    const issuer = text(iss)
+    const claims = claimsOf(secret)
+    const issuer = text(claims.iss)
     if (issuer === undefined) return []
-    return [{ issuer, sid: text(sid) ?? sessionState, subject: text(sub) }]
+    const sid = text(claims.sid)
+    return [
+      {
+        issuer,
+        sid,
+        sessionState: sid === undefined ? text(sessionState) : undefined,
+        subject: text(claims.sub),
+        directoryUser: directoryUser(claims),
+      },
+    ]
   })
+}
+
+/** The name of the provider's session: the ID token's `sid`, else the authorization response's `session_state`. */
+export function sessionIdOf(claims: object | undefined, sessionState?: string): string | undefined {
+  return text((claims as { sid?: unknown } | undefined)?.sid) ?? text(sessionState)
+}
+
+function directoryUser({ tid, oid }: Record<string, unknown>): DirectoryUser | undefined {
+  const [tenantId, objectId] = [directoryId(tid), directoryId(oid)]
+  return tenantId === undefined || objectId === undefined ? undefined : { tenantId, objectId }
 }
 
 function text(value: unknown): string | undefined {

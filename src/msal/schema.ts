@@ -1,4 +1,6 @@
 import type { JsonCache } from '@azure/msal-node'
+import { ConfigurationError } from '../errors.ts'
+import { readClaims } from '../jwt.ts'
 
 /** MSAL's serialized cache, shared by all MSALs. Sections that this MSAL does not know survive as they are. */
 export type SerializedCache = JsonCache & Record<string, unknown>
@@ -26,6 +28,13 @@ export function parseCache(json: string): SerializedCache | undefined {
     isEntityMap(value.AppMetadata) &&
     OWNED_SECTIONS.every((name) => isEntityMap(value[name], (it) => isEntityOf(name, it)))
   return isCache ? { ...emptyCache(), ...value } : undefined
+}
+
+/** MSAL's own text, which is known to be one. */
+export function parseSerialized(json: string): SerializedCache {
+  const cache = parseCache(json)
+  if (cache === undefined) throw new ConfigurationError('MSAL Node serialized what is no token cache')
+  return cache
 }
 
 /** The sections that MSAL does not know: it forgets them, so the partition has to carry them over. */
@@ -63,10 +72,50 @@ const TEXT_MEMBERS: Record<(typeof OWNED_SECTIONS)[number], readonly string[]> =
   RefreshToken: CREDENTIAL_MEMBERS,
 }
 
-function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
+/** Whether MSAL can read this entity of this section. */
+export function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
   if (!isObject(entity) || !TEXT_MEMBERS[section].every((member) => isText(entity[member]))) return false
-  const { tenantProfiles = [], token_type = '' } = entity
-  return Array.isArray(tenantProfiles) && tenantProfiles.every(isText) && isText(token_type)
+  const { tenantProfiles, token_type = '' } = entity
+  // Without these, MSAL does not find the account that it has.
+  if (section === 'Account' && (entity.home_account_id === '' || entity.environment === '')) return false
+  if (tenantProfiles !== undefined && !areTenantProfiles(tenantProfiles)) return false
+  if (!isText(token_type)) return false
+  return section !== 'IdToken' || hasTextClaims(readClaims(entity.secret as string))
+}
+
+function areTenantProfiles(value: unknown): boolean {
+  return Array.isArray(value) && value.length > 0 && value.every(isTenantProfile)
+}
+
+/** MSAL keeps each as a JSON text, and opens it without looking. */
+function isTenantProfile(json: unknown): boolean {
+  if (!isText(json)) return false
+  try {
+    const profile: unknown = JSON.parse(json)
+    return isObject(profile) && isText(profile.tenantId)
+  } catch {
+    return false
+  }
+}
+
+/** The claims of an ID token that MSAL takes for texts without looking. */
+const TEXT_CLAIMS = [
+  'tid',
+  'oid',
+  'sub',
+  'tfp',
+  'acr',
+  'name',
+  'preferred_username',
+  'upn',
+  'login_hint',
+  'sid',
+]
+
+function hasTextClaims(claims: Record<string, unknown> | undefined): boolean {
+  return (
+    claims !== undefined && TEXT_CLAIMS.every((name) => claims[name] === undefined || isText(claims[name]))
+  )
 }
 
 function isText(value: unknown): value is string {

@@ -1,3 +1,4 @@
+import { mergeCaches } from './merge.ts'
 import { emptyCache, environmentsOf, OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 
 /** The owner of what MSAL stored without one: app tokens, and OIDC responses that name nobody. */
@@ -21,6 +22,25 @@ export function splitByOwner(cache: SerializedCache): Map<string, SerializedCach
     }
   }
   return owners
+}
+
+/** What is an account's own, what names nobody, and what is of other accounts. */
+export function divide(
+  cache: SerializedCache,
+  homeAccountId: string,
+): { own: SerializedCache; unnamed: SerializedCache; others: SerializedCache } {
+  const parts = splitByOwner(cache)
+  const own = parts.get(homeAccountId) ?? emptyCache()
+  const unnamed = parts.get(NO_OWNER) ?? emptyCache()
+  parts.delete(homeAccountId)
+  parts.delete(NO_OWNER)
+  return { own, unnamed, others: [...parts.values()].reduce(mergeCaches, emptyCache()) }
+}
+
+/** Whether all entities are of this account. */
+export function isOnlyOf(homeAccountId: string, cache: SerializedCache): boolean {
+  const entities = OWNED_SECTIONS.flatMap((section) => Object.values(cache[section]))
+  return entities.every((entity) => entity.home_account_id === homeAccountId)
 }
 
 // MSAL asks for these in every flow of a user, and in none of an app.

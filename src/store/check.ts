@@ -47,7 +47,7 @@ export async function checkStore(store: KeyvStore, keyv: KeyvLike): Promise<Stor
   await store.write(key, key, MINUTE)
   const [value] = await store.read([key])
   const isPrefixed = value === key && (await isKeyPrefixed(keyv, key))
-  await store.delete(key)
+  await store.delete([key])
   const [left] = await store.read([key])
   const milliseconds = performance.now() - start
   if (value !== key) {
@@ -114,7 +114,7 @@ async function keepsExpired(store: KeyvStore, key: string): Promise<boolean> {
   await store.write(key, key, 1)
   await pass(NO_TTL_AFTER)
   const [value] = await store.read([key])
-  if (value !== undefined) await store.delete(key)
+  if (value !== undefined) await store.delete([key])
   return value !== undefined
 }
 

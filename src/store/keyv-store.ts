@@ -11,6 +11,7 @@ export interface KeyvLike {
   set(key: string, value: string, ttl: number): Promise<unknown>
   setMany?(entries: { key: string; value: string; ttl: number }[]): Promise<unknown>
   delete(key: string): Promise<unknown>
+  deleteMany?(keys: string[]): Promise<unknown>
   on(event: 'error', listener: (error: unknown) => void): unknown
 }
 
@@ -131,13 +132,17 @@ export class KeyvStore {
   }
 
   /**
-   * True when the store says that there was something to delete.
-   * @throws {StoreUnavailableError}
+   * Deletes in one round trip where the store can.
+   * @throws {StoreUnavailableError} when one of them failed; the others may have been deleted
    */
-  async delete(key: string): Promise<boolean> {
-    const { result, call } = await this.#call('delete', () => this.#keyv.delete(key))
+  async delete(keys: readonly string[]): Promise<void> {
+    const run = () => {
+      const [key, ...more] = keys
+      if (key !== undefined && more.length === 0) return this.#keyv.delete(key)
+      return this.#keyv.deleteMany?.([...keys]) ?? Promise.all(keys.map((each) => this.#keyv.delete(each)))
+    }
+    const { call } = await this.#call<unknown>('delete', run)
     if (call.failed) throw new StoreUnavailableError('delete', { timedOut: false, cause: call.error })
-    return result === true
   }
 
   async #call<Result>(

@@ -3,7 +3,16 @@ import type { AuthenticationResult, ConfidentialClientApplication as Client } fr
 import { describe, expect, test } from 'vitest'
 import { acquireSilently, type EntraStandIn, type User } from '../support/entra.ts'
 import type { Host } from './host.ts'
-import { both, chainsOf, errorCodes, expectEvicted, expectSignedOut, kindsIn, ownersOf } from './setup.ts'
+import {
+  both,
+  chainsOf,
+  errorCodes,
+  expectEvicted,
+  expectRefused,
+  expectSignedOut,
+  kindsIn,
+  ownersOf,
+} from './setup.ts'
 
 describe('an eviction while a refresh is in flight', () => {
   /** The refresh has left MSAL when the account is evicted, and is answered when that is done. */
@@ -92,10 +101,9 @@ describe('an eviction while a refresh is in flight', () => {
   describe('on a client that everybody shares', () => {
     const scenario = async (entra: EntraStandIn, host: Host, alice: User) => {
       await entra.signIn(host.signInClient(), alice)
-      const refresh = refreshOn(host.shared, alice)
       await evictDuringRefresh(
         entra,
-        () => host.serve(alice, refresh),
+        () => host.serve(alice, (client) => refreshOn(client, alice)()),
         () => host.evict(alice),
       )
     }
@@ -106,9 +114,11 @@ describe('an eviction while a refresh is in flight', () => {
       expect(kindsIn(entra, stock, alice)).toContain('refresh_token')
     })
 
-    test('ours: they do not', async () => {
+    test('ours: there is none, for such a client refuses to refresh', async () => {
       const { entra, alice, keyv } = both()
-      await scenario(entra, keyv, alice)
+      await entra.signIn(keyv.shared, alice)
+      await expectRefused([refreshOn(keyv.shared, alice)()])
+      await keyv.evict(alice)
       await expectEvicted(entra, keyv, alice)
     })
   })
@@ -165,7 +175,7 @@ describe('an eviction while a refresh is in flight', () => {
 describe('somebody signs in on the shared client after the eviction of an account that it served', () => {
   const scenario = async (entra: EntraStandIn, host: Host, alice: User, bob: User) => {
     await entra.signIn(host.signInClient(), alice)
-    await host.serve(alice, () => acquireSilently(host.shared, alice.homeAccountId))
+    await host.serve(alice, (client) => acquireSilently(client, alice.homeAccountId))
     await host.evict(alice)
     await entra.signIn(host.shared, bob)
     return ownersOf(entra, host)

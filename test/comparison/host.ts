@@ -5,10 +5,10 @@ export type Account = { readonly homeAccountId: string }
 
 /** A web app around a cache plugin, over a store that it may share with another process. */
 export interface Host {
-  /** One client that every request uses. */
+  /** One client for all requests. */
   readonly shared: ConfidentialClientApplication
-  /** Serves a request of that user's on the shared client. */
-  serve<T>(user: Account, request: () => Promise<T>): Promise<T>
+  /** Serves a request of that user's: on the shared client where that is possible, else on one of its own. */
+  serve<T>(user: Account, request: (client: ConfidentialClientApplication) => Promise<T>): Promise<T>
   /** A new client for somebody who is not signed in yet. */
   signInClient(): ConfidentialClientApplication
   /** A new client for that user. */

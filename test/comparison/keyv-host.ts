@@ -19,8 +19,8 @@ export class KeyvHost implements Host {
     this.shared = entra.client(this.plugin)
   }
 
-  serve<T>(user: Account, request: () => Promise<T>): Promise<T> {
-    return this.plugin.runAs(user.homeAccountId, request)
+  serve<T>(user: Account, request: (client: ConfidentialClientApplication) => Promise<T>): Promise<T> {
+    return request(this.clientFor(user))
   }
 
   signInClient(): ConfidentialClientApplication {

@@ -28,6 +28,17 @@ export async function expectSignedOut(host: KeyvHost, user: User): Promise<void>
   await expect(silent).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
 }
 
+/** All of them fail loudly, and the error names both ways that work. */
+export async function expectRefused(calls: Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(calls)) {
+    expect(outcome).toMatchObject({ status: 'rejected', reason: { code: 'ERR_CONFIGURATION' } })
+    expect(outcome).toHaveProperty(
+      'reason.message',
+      expect.stringMatching(/ConfidentialClients.*a client for each request.*forAccount/),
+    )
+  }
+}
+
 export async function errorCodes(calls: Promise<unknown>[]): Promise<unknown[]> {
   const settled = await Promise.allSettled(calls)
   return settled.flatMap((call) => (call.status === 'rejected' ? [call.reason.errorCode ?? call.reason] : []))

@@ -21,8 +21,8 @@ export class StockHost implements Host {
     this.shared = this.#client(() => this.#session.getStore())
   }
 
-  serve<T>(user: Account, request: () => Promise<T>): Promise<T> {
-    return this.#session.run(user, request)
+  serve<T>(user: Account, request: (client: ConfidentialClientApplication) => Promise<T>): Promise<T> {
+    return this.#session.run(user, () => request(this.shared))
   }
 
   signInClient(): ConfidentialClientApplication {

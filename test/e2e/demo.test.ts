@@ -71,7 +71,7 @@ test('the partition is shown without any token', async () => {
 
   const record = await recordOf('alice')
   if (!record?.partition) throw new Error('alice has no partition')
-  expect(record.partition.hasRefreshToken).toBe(true)
+  expect(record.partition.refreshTokens).toBe(1)
   expect(record.partition.accessTokens).toHaveLength(1)
   expect(record.partition.accessTokens[0]?.scopes.split(' ')).toContain('notes.read')
   for (const shown of [record.key, ...record.generations, record.expiresAt.toISOString()]) {

@@ -80,7 +80,7 @@ describe.skipIf(missingProgram('redis-server'))('writes that were given up on, a
       host,
       async write() {
         const refresh = await host.beginRefresh(session)
-        observed.before('setMany', async () => {
+        observed.before('write', async () => {
           link.cut()
           while (client.isReady) await pass(5)
         })

@@ -1,9 +1,11 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { LogoutCallbackError } from '../../src/errors.ts'
+import { BadRequestError } from '../../src/logout/body.ts'
 import { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from '../../src/logout/parse.ts'
 import type { LogoutRequest } from '../../src/logout/request.ts'
 import { mutant } from '../support/mutant.ts'
+import type { MutantName } from '../support/mutants.ts'
 import { CLIENT_ID, ISSUER } from './provider.ts'
 
 export type Options = Partial<LogoutOptions & { clientId: string }>
@@ -13,12 +15,23 @@ export function parse(request: LogoutRequest, options: Options = {}): Promise<Lo
   return parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
 }
 
-/** The typed error, which must be the outcome. */
-export async function refusal(outcome: Promise<unknown>): Promise<LogoutCallbackError> {
-  const error = await outcome.then(
+async function reasonOf(outcome: Promise<unknown>): Promise<unknown> {
+  return outcome.then(
     () => undefined,
     (reason: unknown) => reason,
   )
+}
+
+/** The error of a reader that no endpoint has typed yet, which must be the outcome. */
+export async function badRequest(outcome: Promise<unknown>): Promise<BadRequestError> {
+  const error = await reasonOf(outcome)
+  expect(error).toBeInstanceOf(BadRequestError)
+  return error as BadRequestError
+}
+
+/** The typed error, which must be the outcome. */
+export async function refusal(outcome: Promise<unknown>): Promise<LogoutCallbackError> {
+  const error = await reasonOf(outcome)
   expect(error).toBeInstanceOf(LogoutCallbackError)
   const refused = error as LogoutCallbackError
   expect(refused).toMatchObject({ code: 'ERR_LOGOUT_CALLBACK', error: 'invalid_request' })
@@ -36,18 +49,10 @@ export async function status(outcome: Promise<unknown>): Promise<number> {
   return failed === undefined ? 200 : failed.status
 }
 
-/** A line of src/logout and what a test breaks it with. */
-export type Mutation = readonly [file: string, line: string, replacement: string]
-
 /** `parse` of a library that is broken on purpose. */
-export async function brokenParse(mutation: Mutation): Promise<typeof parse> {
-  const [file, line, replacement] = mutation
-  const broken = await mutant<{ parseLogoutCallback: typeof parseLogoutCallback }>(
-    `logout/${file}`,
-    line,
-    replacement,
-    'logout/parse.ts',
-  )
+export async function brokenParse(name: MutantName): Promise<typeof parse> {
+  type Broken = { parseLogoutCallback: typeof parseLogoutCallback }
+  const broken = await mutant<Broken>(name, 'logout/parse.ts')
   return (request, options = {}) =>
     broken.parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
 }

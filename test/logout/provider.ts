@@ -85,10 +85,14 @@ export class LocalServer {
 
 const DISCOVERY = '/.well-known/openid-configuration'
 const KEYS = '/keys'
+let issuers = 0
 
 /** Serves a discovery document and a JWKS, or whatever a test has it answer instead. */
 export class KeyServer {
   readonly #server: LocalServer
+  /** No two servers of a process have one issuer, though they may have one port: what is known of it is cached. */
+  readonly #path = `/op-${++issuers}`
+  /** The paths asked for, under that of the issuer. */
   readonly requests: string[] = []
   keys: JWK[]
   /** Answers one path in another way. */
@@ -111,7 +115,7 @@ export class KeyServer {
   }
 
   get issuer(): string {
-    return this.#server.origin
+    return this.#server.origin + this.#path
   }
 
   get jwksUri(): string {
@@ -132,7 +136,7 @@ export class KeyServer {
   }
 
   answer(request: IncomingMessage, response: ServerResponse): void {
-    const path = request.url ?? ''
+    const path = request.url?.replace(this.#path, '') ?? ''
     this.requests.push(path)
     const answer = this.answers.get(path) ?? this.#standardAnswer(path)
     answer(response)

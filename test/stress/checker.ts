@@ -10,7 +10,7 @@
 //   lock        refreshes of one account for several scopes at once, in one process, keep each other's tokens
 //   end         when all is quiet, no call fails
 //   error       no call ever fails in another way than with a typed error of the store
-// The price of having no compare-and-set (DESIGN.md, 2) is counted apart, and has to be explained: by a write that was
+// The price of having no compare-and-set (docs/promises.md) is counted apart, and must be explained: by a write that was
 // under way together with the sign-in's own and rests on a read from before the last eviction (or, for an account that
 // was never evicted, on one from before the sign-in's write: its host session then belongs to another generation).
 import type { Commit, Entry, Fault, History } from './history.ts'

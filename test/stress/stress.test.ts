@@ -1,18 +1,20 @@
 // Many processes on one store, disturbed, and a checker that reads what they saw (checker.ts says what it checks).
 // On Redis, every other process uses Keyv 6. Every run prints its seed:
 //
-//   STRESS_SEED=<seed> npx vitest run test/stress/stress.test.ts
+//   SEED=<seed> npx vitest run test/stress/stress.test.ts
 //
 // gives every lane of every process the same operations in the same order, which the test checks, and plans the same
 // faults. How far the lanes get, and how they interleave, is the machine's: a seed replays the load, not the race.
 //
 // The full size, a minute of 8 processes and 200 accounts on Redis and half a minute of 4 processes on SQLite:
 //
-//   STRESS=1 npx vitest run test/stress/stress.test.ts
+//   LONG=1 npx vitest run test/stress/stress.test.ts
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { LONG, length } from '../support/length.ts'
 import { mutantLibrary } from '../support/mutant-library.ts'
+import type { MutantName } from '../support/mutants.ts'
 import type { StoreAddress } from '../support/open-store.ts'
 import { makeFolder, missingProgram, removeFolder } from '../support/programs.ts'
 import { RedisServer } from '../support/redis-server.ts'
@@ -20,20 +22,21 @@ import type { Rule } from './checker.ts'
 import { redisFaults, sqliteFaults } from './faults.ts'
 import { describeReport, type StressOptions, type StressReport, stress } from './run.ts'
 
-const FULL = process.env.STRESS === '1'
-const seed = process.env.STRESS_SEED ?? randomBytes(6).toString('hex')
+const seed = process.env.SEED ?? randomBytes(6).toString('hex')
 
 type Size = Pick<StressOptions, 'duration' | 'operations'> & Omit<StressOptions['plan'], 'seed'>
 
-const REDIS: Size = FULL
-  ? { processes: 8, accounts: 200, lanes: 8, duration: 60_000, operations: 100_000 }
-  : { processes: 4, accounts: 40, lanes: 8, duration: 4_000, operations: 1_000 }
-const SQLITE: Size = FULL
-  ? { processes: 4, accounts: 200, lanes: 4, duration: 30_000, operations: 10_000 }
-  : { processes: 2, accounts: 20, lanes: 4, duration: 2_500, operations: 500 }
+const REDIS: Size = length({
+  short: { processes: 3, accounts: 30, lanes: 8, duration: 2_500, operations: 800 },
+  long: { processes: 8, accounts: 200, lanes: 8, duration: 60_000, operations: 100_000 },
+})
+const SQLITE: Size = length({
+  short: { processes: 2, accounts: 20, lanes: 4, duration: 1_500, operations: 300 },
+  long: { processes: 4, accounts: 200, lanes: 4, duration: 30_000, operations: 10_000 },
+})
 /** So few accounts that everything meets. */
 const CROWDED: Size = { processes: 2, accounts: 6, lanes: 12, duration: 1_500, operations: 500 }
-const RESPITE = FULL ? 4_000 : 900
+const RESPITE = length({ short: 900, long: 4_000 })
 
 /** Much longer than the start and the end of a run take. */
 const ALLOWANCE = 120_000
@@ -43,7 +46,7 @@ async function onRedis(
   more: { seed: string; library?: string },
 ): Promise<StressReport> {
   const server = await RedisServer.start()
-  const faults = await redisFaults(server, FULL ? 3_000 : 1_200)
+  const faults = await redisFaults(server, length({ short: 1_200, long: 3_000 }))
   const { library } = more
   try {
     return await run('Redis', {
@@ -72,13 +75,13 @@ async function rulesBrokenBy(library: string, expected: Rule): Promise<Rule[]> {
 async function onSqlite({ duration, operations, ...plan }: Size): Promise<StressReport> {
   const folder = await makeFolder()
   const store: StoreAddress = { kind: 'sqlite', file: join(folder, 'tokens.sqlite') }
-  const faults = await sqliteFaults(store, FULL ? 2_500 : 600)
+  const faults = await sqliteFaults(store, length({ short: 600, long: 2_500 }))
   try {
     return await run('SQLite', {
       plan: { seed, ...plan },
       ...{ store, keyvMajors: [5], duration, operations, faults: faults.kinds, respite: RESPITE },
       // A write that has been given up still waits for the lock, up to the busy timeout of 5,000.
-      ...{ storeTimeout: 1_500, settle: FULL ? 4_000 : 1_000 },
+      ...{ storeTimeout: 1_500, settle: length({ short: 1_000, long: 4_000 }) },
     })
   } finally {
     await faults.stop()
@@ -92,43 +95,18 @@ async function run(name: string, options: StressOptions): Promise<StressReport> 
   return report
 }
 
-/** [name, the rule that catches it, file, line, replacement] */
-const MUTANTS: [name: string, rule: Rule, file: string, line: string, replacement: string][] = [
-  [
-    'generation check off',
-    'P3',
-    'partitions/generation.ts',
-    "current.kind === 'none' || (current.kind === 'known' && current.id === generation)",
-    'current !== undefined || generation',
-  ],
-  [
-    'pin off',
-    'P3',
-    'msal/account-plugin.ts',
-    'if (this.#generation === undefined) this.#generation = partition?.generation',
-    'if (partition !== undefined) this.#generation = partition.generation',
-  ],
-  [
-    'lock off',
-    'lock',
-    'partitions/records.ts',
-    'await this.#locks.acquire(key, this.#store.timeout / 2)',
-    '() => {}',
-  ],
-  [
-    'generation not adopted by a sign-in',
-    'P5',
-    'partitions/repository.ts',
-    "if (current.kind === 'known') return current.id",
-    "if (current.kind === 'known') return newGeneration()",
-  ],
-  [
-    'calls shared whoever they are for',
-    'P1',
-    'clients.ts',
-    'const key = requestKey({ ...request, ...subject, account: of })',
-    'const key = requestKey(request)',
-  ],
+/** What the checker has to catch, and the rule that does. The last ones interleaving.test.ts catches in every run. */
+const MUTANTS: readonly (readonly [MutantName, Rule])[] = [
+  ['lock off', 'lock'],
+  ['silent calls shared by all', 'P1'],
+  ...length<[MutantName, Rule][]>({
+    short: [],
+    long: [
+      ['generation ignored', 'P3'],
+      ['pin follows the store', 'P3'],
+      ['sign-in does not adopt the generation', 'P5'],
+    ],
+  }),
 ]
 
 describe.skipIf(missingProgram('redis-server'))('on Redis', () => {
@@ -143,31 +121,27 @@ describe.skipIf(missingProgram('redis-server'))('on Redis', () => {
     expect(complaints).toBe('')
   })
 
-  test.each(MUTANTS)(
-    'broken on purpose, it is caught: %s',
+  test.each(MUTANTS)('broken on purpose, it is caught: %s', { timeout: ALLOWANCE }, async (name, rule) => {
+    const broken = await mutantLibrary(name)
+    try {
+      expect(await rulesBrokenBy(broken.url, rule)).toContain(rule)
+    } finally {
+      await broken.remove()
+    }
+  })
+
+  test.runIf(LONG)(
+    'an unhandled rejection in one of the processes is seen',
     { timeout: ALLOWANCE },
-    async (_, rule, ...change) => {
-      const broken = await mutantLibrary(...change)
+    async () => {
+      const broken = await mutantLibrary('eviction leaves a rejection unhandled')
       try {
-        expect(await rulesBrokenBy(broken.url, rule)).toContain(rule)
+        await expect(onRedis(CROWDED, { seed, library: broken.url })).rejects.toThrow('nobody handles this')
       } finally {
         await broken.remove()
       }
     },
   )
-
-  test('an unhandled rejection in one of the processes is seen', { timeout: ALLOWANCE }, async () => {
-    const broken = await mutantLibrary(
-      'partitions/repository.ts',
-      'return { homeAccountId, evictedAt: new Date(), existed }',
-      "void Promise.reject(new Error('nobody handles this'))\nreturn { homeAccountId, evictedAt: new Date(), existed }",
-    )
-    try {
-      await expect(onRedis(CROWDED, { seed, library: broken.url })).rejects.toThrow('nobody handles this')
-    } finally {
-      await broken.remove()
-    }
-  })
 })
 
 test('on SQLite: no violation', { timeout: 4 * SQLITE.duration + ALLOWANCE }, async () => {

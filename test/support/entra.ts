@@ -58,6 +58,10 @@ export interface Answer {
   refreshIn?: number
   /** An OAuth error code, answered with status 400. */
   error?: string
+  /** The tenant that the tokens are of, where it is not the user's own: a guest's. */
+  tid?: string
+  /** What Entra ID demands with an error: a claims challenge. */
+  claims?: string
   suberror?: string
 }
 
@@ -72,6 +76,8 @@ interface Chain {
   readonly id: number
   readonly user: User
   readonly nonce?: string
+  /** Of PKCE, S256. */
+  readonly challenge?: string
 }
 
 interface Hold {
@@ -153,10 +159,28 @@ export class EntraStandIn implements INetworkModule {
   }
 
   /** A fresh authorization code, good for one redemption: a new sign-in chain. */
-  code(user: User, options: { nonce?: string } = {}): string {
+  code(user: User, options: { nonce?: string; challenge?: string } = {}): string {
     const code = `code-${randomBytes(16).toString('base64url')}`
-    this.#codes.set(code, this.#begin(user, options.nonce))
+    this.#codes.set(code, this.#begin(user, options))
     return code
+  }
+
+  /** The user signs in at the URL of an authorization request. Returns the parameters of the response. */
+  authorize(url: string, user: User): { code: string; state: string; session_state: string } {
+    const parameters = new URL(url).searchParams
+    const [nonce, challenge] = [
+      parameters.get('nonce') ?? undefined,
+      parameters.get('code_challenge') ?? undefined,
+    ]
+    const code = this.code(user, {
+      ...(nonce === undefined ? {} : { nonce }),
+      ...(challenge === undefined ? {} : { challenge }),
+    })
+    return {
+      code,
+      state: parameters.get('state') ?? '',
+      session_state: user.sid ?? hash(`session ${user.uid}`),
+    }
   }
 
   /**
@@ -263,21 +287,26 @@ export class EntraStandIn implements INetworkModule {
 
     const configured = this.answers[grant] ?? {}
     const answer = typeof configured === 'function' ? configured(request) : configured
-    if (answer.error) return oauthError(answer.error, answer.suberror)
+    if (answer.error) return oauthError(answer.error, answer)
     if (grant === 'client_credentials') return reply(200, this.#appTokens(answer))
     if (!chain) return oauthError('invalid_grant')
     if (grant === 'authorization_code') this.#codes.delete(parameters.get('code') ?? '')
     return reply(200, this.#userTokens(chain, request, answer))
   }
 
-  #begin(user: User, nonce?: string): Chain {
-    const chain: Chain = { id: this.#chains.size + 1, user, ...(nonce === undefined ? {} : { nonce }) }
+  #begin(user: User, options: { nonce?: string; challenge?: string } = {}): Chain {
+    const chain: Chain = { id: this.#chains.size + 1, user, ...options }
     this.#chains.set(chain.id, chain)
     return chain
   }
 
   #chainOf(grant: Grant, parameters: URLSearchParams): Chain | undefined {
-    if (grant === 'authorization_code') return this.#codes.get(parameters.get('code') ?? '')
+    if (grant === 'authorization_code') {
+      const chain = this.#codes.get(parameters.get('code') ?? '')
+      const proved =
+        chain?.challenge === undefined || chain.challenge === hash(parameters.get('code_verifier') ?? '')
+      return proved ? chain : undefined
+    }
     const presented = parameters.get(grant === 'refresh_token' ? 'refresh_token' : 'assertion') ?? ''
     return this.#chains.get(this.#issued.get(presented)?.chain ?? 0)
   }
@@ -289,8 +318,14 @@ export class EntraStandIn implements INetworkModule {
     await hold?.released
   }
 
-  #userTokens(chain: Chain, { grant, parameters }: TokenRequest, answer: Answer): object {
-    const { user } = chain
+  #userTokens(home: Chain, { grant, parameters }: TokenRequest, answer: Answer): object {
+    const { user } = home
+    const { tid } = answer
+    const guest =
+      tid === undefined
+        ? undefined
+        : { tid, oid: hash(`${user.uid} ${tid}`), sub: hash(`sub ${user.uid} ${tid}`) }
+    const chain: Chain = { ...home, user: { ...user, ...guest } }
     const granted = (parameters.get('scope') ?? '').split(' ').filter((scope) => scope !== 'offline_access')
     const body: Record<string, unknown> = {
       ...lifetime(answer),
@@ -377,9 +412,9 @@ function reply<T>(status: number, body: object): NetworkResponse<T> {
   return { status, headers: { 'content-type': 'application/json' }, body: body as T }
 }
 
-function oauthError<T>(error: string, suberror?: string): NetworkResponse<T> {
+function oauthError<T>(error: string, { suberror, claims }: Answer = {}): NetworkResponse<T> {
   const described = { error, error_description: `the stand-in answers ${error}`, error_codes: [] }
-  return reply(400, suberror === undefined ? described : { ...described, suberror })
+  return reply(400, JSON.parse(JSON.stringify({ ...described, suberror, claims })) as object)
 }
 
 function lifetime(answer: Answer): object {

@@ -12,7 +12,7 @@ const APP_SCOPES = ['https://graph.microsoft.com/.default']
 const providerKeys = generateKeyPair('RS256')
 
 /** The kinds of record that a run of every flow leaves. */
-export const KINDS = ['_p', '_g', '_a', '_o', '_l', '_s', '_j'] as const
+export const KINDS = ['_p', '_g', '_i', '_a', '_o', '_l', '_s', '_u', '_n', '_d', '_j'] as const
 export type Kind = (typeof KINDS)[number]
 
 export function kindOf(key: string): Kind | undefined {

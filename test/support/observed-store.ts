@@ -1,7 +1,19 @@
 import type { KeyvLike } from '../../src/index.ts'
 
-const CALLS = ['getMany', 'getRaw', 'get', 'set', 'setMany', 'delete', 'deleteMany'] as const
-export type StoreCall = (typeof CALLS)[number]
+/** What reaches the store, whichever of Keyv's methods it comes by. */
+export type StoreCall = 'read' | 'write' | 'delete'
+
+const KINDS: Readonly<Record<string, StoreCall>> = {
+  get: 'read',
+  getMany: 'read',
+  getRaw: 'read',
+  getManyRaw: 'read',
+  has: 'read',
+  set: 'write',
+  setMany: 'write',
+  delete: 'delete',
+  deleteMany: 'delete',
+}
 
 export interface ObservedStore {
   readonly keyv: KeyvLike
@@ -19,7 +31,7 @@ export function observe(keyv: KeyvLike): ObservedStore {
     get(target, property) {
       const value: unknown = Reflect.get(target, property, target)
       if (typeof value !== 'function') return value
-      const call = CALLS.find((name) => name === property)
+      const call = KINDS[String(property)]
       if (call === undefined) return value.bind(target)
       return async (...parameters: unknown[]) => {
         seen.push(call)

@@ -7,6 +7,7 @@ import { freePort } from './free-port.ts'
 
 const debianPackages = {
   'redis-server': 'redis-server',
+  openssl: 'openssl',
   initdb: 'postgresql',
   postgres: 'postgresql',
 } as const

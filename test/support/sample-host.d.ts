@@ -5,12 +5,18 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AccountInfo, AuthorizationCodeRequest, Configuration } from '@azure/msal-node'
 import type { Keyv } from 'keyv'
-import type { ConfidentialClients, HostSession, KeyvCachePlugin, LogoutHandler } from '../../src/index.ts'
+import type {
+  ConfidentialClients,
+  HostSession,
+  KeyvCachePlugin,
+  LogoutHandler,
+  PendingSignIn,
+} from '../../src/index.ts'
 
 /** As express-session keeps it; a handler that needs it has checked that the user is signed in. */
 interface AppSession {
   account: HostSession
-  pending: { state: string; nonce: string; codeVerifier: string }
+  pending?: PendingSignIn
   destroy(done: (error?: unknown) => void): void
 }
 
@@ -56,6 +62,12 @@ export const logout: LogoutHandler
 export const session: HostSession
 export const account: AccountInfo
 export const homeAccountId: string
+
+/** Of Microsoft Graph's change notifications. */
+export const clientState: string
+export const notificationUrl: string
+export const graph: (method: string, path: string, body?: object) => Promise<Response>
+export const keepSubscription: () => Promise<void>
 
 /** OpenTelemetry's, as far as the samples use it. */
 export const tracer: { startSpan(name: string): { recordException(error: Error): void; end(): void } }

@@ -1,6 +1,6 @@
 import type { JsonCache } from '@azure/msal-node'
 import type { KeyvLike } from '../../src/index.ts'
-import { KeyNames } from '../../src/store/key-names.ts'
+import { KeyNames } from '../../src/records/key-names.ts'
 import { CLIENT_ID } from './entra.ts'
 
 /** The store keys of an account of the tests' application. */

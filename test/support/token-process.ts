@@ -7,8 +7,9 @@ import {
   version,
 } from '@azure/msal-node'
 import { ConfidentialClients, type EncryptionKey } from '../../src/index.ts'
-import { EntraStandIn, SCOPES } from './entra.ts'
+import { EntraStandIn } from './entra.ts'
 import { closeStore, openStore, type StoreAddress } from './open-store.ts'
+import { answer, type TokenAnswer, type TokenRequest } from './token-answer.ts'
 
 export interface TokenProcessSettings {
   readonly address: StoreAddress
@@ -16,17 +17,9 @@ export interface TokenProcessSettings {
   readonly allowPlaintext?: boolean
 }
 
-/** Asks for a token. Answered with whether it came from the cache, or with MSAL's error code. */
-export interface TokenRequest {
-  readonly id: number
-  readonly homeAccountId: string
-  readonly forceRefresh: boolean
-}
-
 export type TokenProcessMessage =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'token'; readonly id: number; readonly fromCache: boolean }
-  | { readonly kind: 'error'; readonly id: number; readonly code: string }
+  | TokenAnswer
   | { readonly kind: 'provider'; readonly id: number; readonly url: string; readonly body: string }
 
 export type TokenProcessCommand =
@@ -56,18 +49,8 @@ const store = await openStore(address)
 const { auth } = new EntraStandIn().configuration()
 const msal = new ConfidentialClients({ auth, system: { networkClient: provider } }, { ...options, store })
 
-async function answer({ id, homeAccountId, forceRefresh }: TokenRequest): Promise<void> {
-  try {
-    const { fromCache } = await msal.acquireTokenSilent(homeAccountId, { scopes: SCOPES, forceRefresh })
-    send({ kind: 'token', id, fromCache })
-  } catch (error) {
-    const { errorCode, code, message } = error as { errorCode?: string; code?: string; message: string }
-    send({ kind: 'error', id, code: errorCode ?? code ?? message })
-  }
-}
-
 process.on('message', async (command: TokenProcessCommand) => {
-  if (command.kind === 'request') return answer(command)
+  if (command.kind === 'request') return send(await answer(msal, command))
   if (command.kind === 'provided') return asked.get(command.id)?.(command.response)
   await closeStore(store)
   process.disconnect?.()

@@ -1,0 +1,102 @@
+import { accountKeys } from '../records/key-names.ts'
+import type { Release } from '../records/locks.ts'
+import type { StoredRecord } from '../records/record.ts'
+import type { Records } from '../records/records.ts'
+import { type CurrentGeneration, decodeGeneration, isValid } from './generation.ts'
+import { type ListedRecord, listedRecords, listRecord } from './token-record-list.ts'
+
+/** What the store held under one key at one moment. */
+export interface TokenSnapshot {
+  /** The record, if it is valid. */
+  readonly record: StoredRecord | undefined
+  /** There is a record, and its account was evicted since. */
+  readonly isEnded: boolean
+  /** What the store says of the generation of the record's account; `none` without an account. */
+  readonly current: CurrentGeneration
+  /** When a record written on the strength of this snapshot expires at the latest, in epoch milliseconds. */
+  readonly expiresAt: number
+}
+
+/**
+ * Records with tokens apart from the accounts' partitions: an application's own tokens, which belong to no account,
+ * and tokens acquired on behalf of a user, which name the generation record of their account and are valid as long as
+ * that says so.
+ */
+export class TokenRecords {
+  readonly #records: Records
+  readonly #ttl: number
+
+  /** @param ttl milliseconds */
+  constructor(records: Records, ttl: number) {
+    this.#records = records
+    this.#ttl = ttl
+  }
+
+  /**
+   * One store call, and one more where the record belongs to an account.
+   * @throws {StoreUnavailableError}
+   */
+  async load(key: string, timeout?: number): Promise<TokenSnapshot> {
+    // From before the reads: an eviction that they did not see outlives what is written after them.
+    const expiresAt = Date.now() + this.#ttl
+    const record = (await this.#records.read([key], timeout)).get(key)
+    if (record?.generationKey === undefined) {
+      return { record, isEnded: false, current: { kind: 'none' }, expiresAt }
+    }
+    const [value] = await this.#records.readRaw([record.generationKey], timeout)
+    const current = decodeGeneration(value, record.generationKey)
+    const isEnded = record.generation === undefined || !isValid(record.generation, current)
+    return { record: isEnded ? undefined : record, isEnded, current, expiresAt }
+  }
+
+  /**
+   * As {@link load}, with the record's lock.
+   * @throws {StoreUnavailableError} without the lock
+   */
+  loadForWrite(key: string): Promise<{ loaded: TokenSnapshot; unlock: Release }> {
+    return this.#records.loadForWrite(key, (timeout) => this.load(key, timeout))
+  }
+
+  /**
+   * One store call. A record of an account costs one more, and stands on the list by which an eviction finds it.
+   * @throws {StoreUnavailableError}
+   */
+  async write(record: StoredRecord): Promise<void> {
+    if (record.generationKey === undefined) return this.#records.write([record])
+    await this.#withList(record.key, record.generationKey, (list, others) =>
+      this.#records.write([record, listRecord(list, [...others, record])]),
+    )
+  }
+
+  /**
+   * One store call. A record of an account costs one or two more, and leaves the list.
+   * @throws {StoreUnavailableError}
+   */
+  async delete({ key, generationKey }: Pick<StoredRecord, 'key' | 'generationKey'>): Promise<void> {
+    if (generationKey === undefined) return this.#records.delete([key])
+    await this.#withList(key, generationKey, async (list, others) => {
+      await this.#records.delete(others.length === 0 ? [key, list] : [key])
+      if (others.length > 0) await this.#records.write([listRecord(list, others)])
+    })
+  }
+
+  /** @param change is given the key of the account's list, and all else that is on it */
+  async #withList(
+    key: string,
+    generationKey: string,
+    change: (list: string, others: ListedRecord[]) => Promise<void>,
+  ): Promise<void> {
+    const { list } = accountKeys(generationKey)
+    const { loaded, unlock } = await this.#records.loadForWrite(list, (timeout) =>
+      this.#records.read([list], timeout),
+    )
+    try {
+      await change(
+        list,
+        listedRecords(loaded.get(list)).filter((each) => each.key !== key),
+      )
+    } finally {
+      unlock()
+    }
+  }
+}

@@ -1,0 +1,156 @@
+import type { AuthenticationResult } from '@azure/msal-node'
+import { ConfigurationError } from '../errors.ts'
+import type { Ahead } from '../plugins/cache-plugin.ts'
+
+/** How much a process keeps of the last answers. */
+export interface RememberedAnswersOptions {
+  /** At most so many. Default 5000. */
+  entries?: number | undefined
+  /** At most about so many bytes. Default 32 MiB. */
+  bytes?: number | undefined
+}
+
+/** MSAL's result, which is not to be handed out: {@link copyOf} is. */
+export interface Answer {
+  readonly result: AuthenticationResult
+  /** Of the sign-in that the tokens are of. */
+  readonly generation?: string | undefined
+}
+
+/** An answer that MSAL gave from the cache, and what it rests on. */
+interface Remembered {
+  readonly account: string
+  /** Of what the store held. */
+  readonly fingerprint: string
+  readonly answer: Answer
+  /** Before this, and from that on, MSAL would ask the provider; epoch milliseconds. */
+  readonly from: number
+  readonly until: number
+  readonly bytes: number
+}
+
+const DEFAULT_ENTRIES = 5000
+const DEFAULT_BYTES = 32 * 1024 * 1024
+/** MSAL's own: it renews a token so many seconds before it expires. */
+const RENEWAL_OFFSET = 300
+/** How often what has expired is looked for, in milliseconds. */
+const SWEEP_INTERVAL = 60_000
+/** About what an answer takes beside its tokens and its fingerprint. */
+const OVERHEAD = 2048
+
+/**
+ * The last answers. An answer is a function of the record's text, of the request, and of the time: the store is read as
+ * ever, and where it holds what it held, an answer need not be made again.
+ *
+ * It holds access tokens, ID tokens and account ids, no refresh tokens, for as long as MSAL would return them.
+ */
+export class RememberedAnswers {
+  readonly #answers = new Map<string, Remembered>()
+  readonly #most: Required<{ [Option in keyof RememberedAnswersOptions]: number }>
+  #bytes = 0
+  #sweeps: NodeJS.Timeout | undefined
+
+  /** @throws {ConfigurationError} naming the option */
+  constructor(options: RememberedAnswersOptions | false | undefined) {
+    this.#most = bounds(options)
+  }
+
+  /**
+   * @param request everything that can change the answer
+   */
+  recall(request: string, fingerprint: string | undefined): Answer | undefined {
+    const known = this.#answers.get(request)
+    if (known === undefined) return undefined
+    const now = Date.now()
+    if (known.fingerprint !== fingerprint || now < known.from || now >= known.until) {
+      this.#forget(request, known)
+      return undefined
+    }
+    // The last used leave last.
+    this.#answers.delete(request)
+    this.#answers.set(request, known)
+    return known.answer
+  }
+
+  /**
+   * Remembers an answer that MSAL gave from what was loaded, and would give again.
+   * @param account whose eviction ends it
+   */
+  remember(request: string, loaded: Ahead, account: string, answer: Answer): void {
+    const { fingerprint } = loaded
+    const { result } = answer
+    const isBearer = result.tokenType.toLowerCase() === 'bearer'
+    if (fingerprint === undefined || !result.fromCache || !isBearer) return
+    const tokens = Object.values(loaded.read()?.AccessToken ?? {})
+    const token = tokens.find(({ secret }) => secret === result.accessToken)
+    if (token === undefined) return
+    // MSAL rounds its seconds to the nearest.
+    const from = Number(token.cached_at) * 1000 - 500
+    const renewal = Math.min(Number(token.expires_on) - RENEWAL_OFFSET, Number(token.refresh_on || Infinity))
+    const until = Math.min(renewal * 1000, loaded.expiresAt())
+    if (!(from <= Date.now() && Date.now() < until)) return
+    const texts = [request, fingerprint, result.accessToken, result.idToken, result.idToken]
+    const bytes = texts.reduce((sum, text) => sum + text.length, OVERHEAD)
+    if (bytes > this.#most.bytes || this.#most.entries === 0) return
+    const previous = this.#answers.get(request)
+    if (previous !== undefined) this.#forget(request, previous)
+    this.#answers.set(request, { account, fingerprint, answer, from, until, bytes })
+    this.#bytes += bytes
+    for (const [oldest, answer] of this.#answers) {
+      if (this.#answers.size <= this.#most.entries && this.#bytes <= this.#most.bytes) break
+      this.#forget(oldest, answer)
+    }
+    this.#sweeps ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref()
+  }
+
+  /** Forgets what is of this account. */
+  forget(account: string): void {
+    for (const [request, answer] of this.#answers) {
+      if (answer.account === account) this.#forget(request, answer)
+    }
+  }
+
+  #sweep(): void {
+    const now = Date.now()
+    for (const [request, answer] of this.#answers) if (answer.until <= now) this.#forget(request, answer)
+  }
+
+  #forget(request: string, { bytes }: Remembered): void {
+    this.#answers.delete(request)
+    this.#bytes -= bytes
+    if (this.#answers.size > 0) return
+    clearInterval(this.#sweeps)
+    this.#sweeps = undefined
+  }
+}
+
+function bounds(options: RememberedAnswersOptions | false | undefined): { entries: number; bytes: number } {
+  if (options === false) return { entries: 0, bytes: 0 }
+  if (options !== undefined && (typeof options !== 'object' || options === null)) {
+    throw new ConfigurationError('rememberedAnswers must be false, or an object { entries, bytes }')
+  }
+  const { entries = DEFAULT_ENTRIES, bytes = DEFAULT_BYTES, ...others } = options ?? {}
+  const [other] = Object.keys(others)
+  if (other !== undefined) throw new ConfigurationError(`rememberedAnswers.${other} is not an option`)
+  for (const [name, value] of Object.entries({ entries, bytes })) {
+    if (!Number.isSafeInteger(value) || value < 0) {
+      throw new ConfigurationError(`rememberedAnswers.${name} must be a whole number, 0 or more`)
+    }
+  }
+  return { entries, bytes }
+}
+
+/** A copy of what an answer is made of: plain objects, arrays, maps, dates and what cannot be changed. */
+export function copyOf<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null) return value
+  let made: unknown
+  if (Array.isArray(value)) made = value.map(copyOf)
+  else if (value instanceof Date) made = new Date(value)
+  else if (value instanceof Map) made = new Map([...value].map(([key, each]) => [key, copyOf(each)]))
+  else {
+    const members: Record<string, unknown> = {}
+    for (const key of Object.keys(value)) members[key] = copyOf((value as Record<string, unknown>)[key])
+    made = members
+  }
+  return made as Value
+}

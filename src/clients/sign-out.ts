@@ -1,0 +1,65 @@
+import type { AccountInfo } from '@azure/msal-node'
+import { type AccountRef, type HostSession, signInRef } from '../accounts/identity.ts'
+import type { Core } from '../core.ts'
+import { ConfigurationError } from '../errors.ts'
+import { createLogoutUrl } from '../logout/url.ts'
+import type { ClientFactory } from './client-factory.ts'
+import type { SignOutRequest } from './requests.ts'
+
+/** Evicts the account if the session is of its current sign-in, and leads on to the provider. */
+export async function signOut(
+  core: Core,
+  clients: ClientFactory,
+  session: HostSession | AccountRef,
+  request: SignOutRequest,
+): Promise<URL> {
+  const { homeAccountId, generation, sid } = signInRef(session)
+  const { ends = 'account' } = request
+  if (ends !== 'account' && ends !== 'session') {
+    throw new ConfigurationError("ends must be 'account' or 'session'")
+  }
+  // First, since it takes its time: whoever signs in meanwhile is another sign-in, and stays.
+  const endpoint = await clients.endSessionEndpoint().then(
+    (url) => ({ url }),
+    (error: unknown) => ({ error }),
+  )
+  const client = clients.reader(core.forAccount(session))
+  const [account] = await client.getTokenCache().getAllAccounts()
+  const url = 'error' in endpoint ? endpoint : signOutUrl(core.clientId, endpoint.url, account, request)
+  const isCurrent = account !== undefined || generation === undefined
+  if (isCurrent || (await core.accounts.current([{ homeAccountId, generation }])).length > 0) {
+    if (ends === 'session' && sid !== undefined && generation !== undefined) {
+      await core.accounts.endSession([{ homeAccountId, generation }], sid)
+    } else {
+      await core.accounts.evict([homeAccountId])
+    }
+  }
+  // The provider is down: the user is signed out here all the same.
+  if ('error' in url) throw url.error
+  return url
+}
+
+/**
+ * The provider's logout URL, with the hints that the stored ID token gives.
+ * @throws {ConfigurationError} without an endpoint, or when the request makes no valid URL
+ */
+function signOutUrl(
+  clientId: string,
+  endSessionEndpoint: string | undefined,
+  account: AccountInfo | undefined,
+  request: SignOutRequest,
+): URL {
+  if (endSessionEndpoint === undefined) {
+    throw new ConfigurationError('the authority has no end_session_endpoint: evict the account instead')
+  }
+  const { login_hint: loginHint } = (account?.idTokenClaims ?? {}) as { login_hint?: string }
+  return createLogoutUrl({
+    endSessionEndpoint,
+    clientId,
+    postLogoutRedirectUri: request.postLogoutRedirectUri,
+    logoutHint: loginHint,
+    // An ID token in a URL ends up in histories and logs.
+    idTokenHint: loginHint === undefined ? account?.idToken : undefined,
+    state: request.state,
+  })
+}

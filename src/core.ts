@@ -1,0 +1,121 @@
+import type { ICachePlugin } from '@azure/msal-node'
+import type { Partition } from './accounts/account-snapshot.ts'
+import { Accounts } from './accounts/accounts.ts'
+import { checkSessionKey, readAssertion } from './accounts/assertion.ts'
+import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
+import { checkTenantId } from './accounts/tenant.ts'
+import { TokenRecords } from './accounts/token-records.ts'
+import { report, reportMalformed } from './diagnostics.ts'
+import { parseCache } from './msal/schema.ts'
+import { type KeyvCachePluginOptions, resolveOptions, type Settings } from './options.ts'
+import { AccountPlugin } from './plugins/account.ts'
+import { AppPlugin } from './plugins/app.ts'
+import { AssertionPlugin } from './plugins/assertion.ts'
+import { type ImportReport, importCache } from './plugins/import.ts'
+import { LongRunningPlugin } from './plugins/long-running.ts'
+import { ReportingPlugin } from './plugins/reporting.ts'
+import { type OneSignIn, SignInPlugin } from './plugins/sign-in.ts'
+import type { Repositories } from './plugins/token-record.ts'
+import { KeyNames } from './records/key-names.ts'
+import { Records } from './records/records.ts'
+import { Sealing } from './records/sealing.ts'
+import { checkStore, type StoreCheck } from './store/check.ts'
+import { KeyvStore } from './store/keyv-store.ts'
+
+/**
+ * What stands behind a `KeyvCachePlugin`: the accounts in the store, and a plugin for each kind of client.
+ * `ConfidentialClients` and `LogoutHandler` use it.
+ */
+export class Core {
+  readonly clientId: string
+  readonly accounts: Accounts
+  readonly #names: KeyNames
+  readonly #repositories: Repositories
+  readonly #onCommitFailure: Settings['onCommitFailure']
+  readonly #check: () => Promise<StoreCheck>
+
+  constructor(options: KeyvCachePluginOptions) {
+    const settings = resolveOptions(options)
+    const store = new KeyvStore(settings.store, settings.storeTimeout)
+    const records = new Records(store, new Sealing(settings))
+    this.clientId = settings.clientId
+    this.#names = new KeyNames(settings)
+    this.accounts = new Accounts(records, this.#names, settings.ttl)
+    this.#repositories = {
+      accounts: this.accounts,
+      tokens: new TokenRecords(records, settings.ttl),
+    }
+    this.#onCommitFailure = settings.onCommitFailure
+    this.#check = () => checkStore(store, settings.store)
+  }
+
+  checkStore(): Promise<StoreCheck> {
+    return this.#check()
+  }
+
+  forSignIn(signIn?: OneSignIn): SignInPlugin {
+    return new SignInPlugin(this.accounts, signIn)
+  }
+
+  forAccount(account: HostSession | AccountRef): AccountPlugin {
+    return this.forSignInRef(signInRef(account))
+  }
+
+  forSignInRef(of: SignInRef): AccountPlugin {
+    return new AccountPlugin(this.accounts, of)
+  }
+
+  async isSignedIn(of: SignInRef): Promise<boolean> {
+    return (await this.#signedIn(of)) !== undefined
+  }
+
+  importCache(serialized: string): Promise<ImportReport> {
+    return importCache(this.accounts, this.clientId, serialized)
+  }
+
+  async exportAccount(of: SignInRef): Promise<string | undefined> {
+    const cache = (await this.#signedIn(of))?.cache
+    if (cache === undefined || parseCache(cache) !== undefined) return cache
+    reportMalformed(this.accounts.keyOf(of.homeAccountId))
+    return undefined
+  }
+
+  async #signedIn(of: SignInRef): Promise<Partition | undefined> {
+    const { partition, isSessionEnded } = await this.accounts.load(of)
+    const isOther = of.generation !== undefined && of.generation !== partition?.generation
+    return isSessionEnded || isOther ? undefined : partition
+  }
+
+  /** The session for the host to keep. Says so where no logout callback will ever find it. */
+  openedSession({ homeAccountId, generation, sid, id }: HostSession): HostSession {
+    const session = { homeAccountId, generation }
+    // An id tells the sign-ins of one provider's session apart, which is to be named for that.
+    if (sid !== undefined) return { ...session, sid, ...(id === undefined ? {} : { id }) }
+    const key = this.accounts.keyOf(homeAccountId)
+    const hint =
+      'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
+    report('msal-keyv:sign-in-without-link', { key, hint })
+    return session
+  }
+
+  forApp(tenantId: string): AppPlugin {
+    const tenant = checkTenantId(tenantId)
+    return new AppPlugin(this.#repositories, this.#names.app(tenant), tenant)
+  }
+
+  forAssertion(assertion: string): AssertionPlugin {
+    const read = readAssertion(assertion)
+    return new AssertionPlugin(this.#repositories, this.#names.assertion(read.hash), read)
+  }
+
+  forLongRunningProcess(sessionKey: string, assertion: string | undefined): LongRunningPlugin {
+    const key = this.#names.longRunningProcess(checkSessionKey(sessionKey))
+    const read = assertion === undefined ? undefined : readAssertion(assertion)
+    return new LongRunningPlugin(this.#repositories, key, read)
+  }
+
+  /** Applies `onCommitFailure`; see {@link ReportingPlugin}. */
+  withFailurePolicy(plugin: ICachePlugin, concerns: 'refreshes' | 'all'): ICachePlugin {
+    return this.#onCommitFailure === 'report' ? new ReportingPlugin(plugin, concerns) : plugin
+  }
+}

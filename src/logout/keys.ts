@@ -1,0 +1,110 @@
+import {
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  customFetch,
+  type JSONWebKeySet,
+  type JWTVerifyGetKey,
+} from 'jose'
+import { ConfigurationError } from '../errors.ts'
+import { TENANT } from './issuer.ts'
+import { secureUrl } from './url.ts'
+
+const DISCOVERY_TIMEOUT = 5000
+/** How long a failed fetch is not repeated, in milliseconds: anybody can send tokens that need a key. */
+const FAILURE_COOLDOWN = 5000
+
+// Kept for the process, so that a host that passes new options with every request does not fetch keys every time.
+const remoteKeys = new Map<string, JWTVerifyGetKey>()
+const discoveredKeys = new Map<string, JWTVerifyGetKey>()
+
+/**
+ * Finds the key of a token. Remote keys are fetched when the first token needs them and cached for ten minutes. An
+ * unknown key id fetches them again, at most every 30 seconds; after a failure, nothing is fetched for five seconds.
+ * @throws {ConfigurationError} when `jwks` cannot hold keys
+ */
+export function keysOf(
+  issuer: string,
+  jwks: URL | JSONWebKeySet | JWTVerifyGetKey | undefined,
+): JWTVerifyGetKey {
+  if (jwks === undefined) return cached(discoveredKeys, issuer, () => keysOfDiscovered(issuer))
+  if (typeof jwks === 'function') return jwks
+  if (jwks instanceof URL) {
+    const url = secureUrl(jwks.href)
+    if (url === undefined) throw new ConfigurationError('jwks must be an https URL')
+    return cached(remoteKeys, url.href, () => keysAt(url))
+  }
+  try {
+    return createLocalJWKSet(jwks)
+  } catch {
+    throw new ConfigurationError(
+      'jwks must be a URL object, a JSON Web Key Set, or a function that finds a key',
+    )
+  }
+}
+
+function cached<Value>(cache: Map<string, Value>, key: string, make: () => Value): Value {
+  const value = cache.get(key) ?? make()
+  cache.set(key, value)
+  return value
+}
+
+/** The discovery document is read once, and concurrent tokens share the request. */
+function keysOfDiscovered(issuer: string): JWTVerifyGetKey {
+  const discover = withCooldown(() => discoverJwksUri(issuer))
+  let keys: Promise<JWTVerifyGetKey> | undefined
+  return async (header, token) => {
+    keys ??= discover().then(keysAt, (error: unknown) => {
+      keys = undefined
+      throw error
+    })
+    const find = await keys
+    return find(header, token)
+  }
+}
+
+/** jose's cooldown counts from the last success, so that without this it would repeat a failed fetch for each token. */
+function keysAt(url: URL): JWTVerifyGetKey {
+  const fetchKeys = withCooldown(async (href: string, init: RequestInit) => {
+    const document = await fetchJson('the key set', href, init)
+    createLocalJWKSet(document as JSONWebKeySet)
+    return document
+  })
+  return createRemoteJWKSet(url, {
+    [customFetch]: async (href, init) => Response.json(await fetchKeys(href, init)),
+  })
+}
+
+/** `attempt`, which after a failure is not made for a while: meanwhile the failure is the outcome of every call. */
+function withCooldown<Parameters extends unknown[], Result>(
+  attempt: (...parameters: Parameters) => Promise<Result>,
+): (...parameters: Parameters) => Promise<Result> {
+  let failure: { readonly error: unknown; readonly at: number } | undefined
+  return async (...parameters) => {
+    if (failure !== undefined && performance.now() - failure.at < FAILURE_COOLDOWN) throw failure.error
+    try {
+      return await attempt(...parameters)
+    } catch (error) {
+      failure = { error, at: performance.now() }
+      throw error
+    }
+  }
+}
+
+/** OpenID Connect Discovery 1.0 §4. Entra ID's document for a template is that of `common`. */
+async function discoverJwksUri(issuer: string): Promise<URL> {
+  const base = issuer.replaceAll(TENANT, 'common').replace(/\/$/, '')
+  const document = (await fetchJson('the discovery document', `${base}/.well-known/openid-configuration`, {
+    redirect: 'manual',
+    signal: AbortSignal.timeout(DISCOVERY_TIMEOUT),
+  })) as { issuer?: unknown; jwks_uri?: unknown } | null
+  if (document?.issuer !== issuer) throw new Error('the discovery document is of another issuer')
+  const url = secureUrl(document.jwks_uri)
+  if (url === undefined) throw new Error('the discovery document has no jwks_uri of https')
+  return url
+}
+
+async function fetchJson(name: string, url: string, init: RequestInit): Promise<unknown> {
+  const response = await fetch(url, init)
+  if (response.status !== 200) throw new Error(`${name} was answered with ${response.status}`)
+  return response.json()
+}

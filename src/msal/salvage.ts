@@ -1,0 +1,82 @@
+import { newestRefreshTokens } from './merge.ts'
+import { emptyCache, isEntityOf, OWNED_SECTIONS, type SerializedCache } from './schema.ts'
+import { NO_OWNER, splitByOwner } from './split.ts'
+
+/** What a serialized cache, whoever wrote it, holds of an application's users. */
+export interface Salvaged {
+  readonly accounts: ReadonlyMap<string, SalvagedAccount>
+  /**
+   * How many entities are of no user of this application: tokens of other client ids and of applications, tokens that
+   * were acquired on behalf of a user, and what MSAL could not read.
+   */
+  readonly dropped: number
+}
+
+export interface SalvagedAccount {
+  readonly cache: SerializedCache
+  /** Its access tokens were all acquired on behalf of the user, so that its refresh token may be of that kind too. */
+  readonly isOnBehalfOf: boolean
+}
+
+type Section = (typeof OWNED_SECTIONS)[number]
+type Entity = Record<string, unknown>
+
+/** Undefined for a text that is no token cache. */
+export function salvage(serialized: string, clientId: string): Salvaged | undefined {
+  const sections = readSections(serialized)
+  if (sections === undefined) return undefined
+  const kept = emptyCache()
+  let dropped = 0
+  for (const section of OWNED_SECTIONS) {
+    for (const [key, entity] of Object.entries(sections[section] ?? {})) {
+      if (isUsers(section, entity, clientId)) Object.assign(kept[section], { [key]: entity })
+      else dropped++
+    }
+  }
+  for (const [key, entity] of Object.entries(sections.AppMetadata ?? {})) {
+    if (isOf(clientId, entity)) Object.assign(kept.AppMetadata, { [key]: entity })
+  }
+  const accounts = new Map<string, SalvagedAccount>()
+  for (const [homeAccountId, part] of splitByOwner(kept)) {
+    const tokens = Object.entries(part.AccessToken)
+    const own = tokens.filter(([, token]) => token.userAssertionHash === undefined)
+    dropped += tokens.length - own.length
+    accounts.set(homeAccountId, {
+      cache: {
+        ...part,
+        AccessToken: Object.fromEntries(own),
+        RefreshToken: newestRefreshTokens(part.RefreshToken),
+      },
+      isOnBehalfOf: tokens.length > 0 && own.length === 0,
+    })
+  }
+  return { accounts, dropped }
+}
+
+function readSections(serialized: string): Partial<Record<Section | 'AppMetadata', Entity>> | undefined {
+  let value: unknown
+  try {
+    value = JSON.parse(serialized)
+  } catch {
+    return undefined
+  }
+  if (!isObject(value)) return undefined
+  const sections = [...OWNED_SECTIONS, 'AppMetadata'].map((name) => value[name])
+  const given = sections.filter((section) => section !== undefined)
+  // Another JSON document must not pass for a cache in which nobody is.
+  const isCache = given.length > 0 || Object.keys(value).length === 0
+  return isCache && given.every(isObject) ? value : undefined
+}
+
+function isUsers(section: Section, entity: unknown, clientId: string): boolean {
+  if (!isEntityOf(section, entity) || (entity as Entity).home_account_id === NO_OWNER) return false
+  return section === 'Account' || isOf(clientId, entity)
+}
+
+function isOf(clientId: string, entity: unknown): boolean {
+  return isObject(entity) && entity.client_id === clientId
+}
+
+function isObject(value: unknown): value is Entity {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,149 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
+import type { Accounts } from '../accounts/accounts.ts'
+import { GenerationPin } from '../accounts/generation-pin.ts'
+import type { SignInRef } from '../accounts/identity.ts'
+import { report } from '../diagnostics.ts'
+import { ConfigurationError } from '../errors.ts'
+import { isOnBehalfOf, mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
+import { providerSessions } from '../msal/provider-sessions.ts'
+import { countEntities, emptyCache, isEmpty, type SerializedCache, unknownSections } from '../msal/schema.ts'
+import { adoptOwnerless, divide, isOnlyOf } from '../msal/split.ts'
+import { CachePlugin, type Write } from './cache-plugin.ts'
+import { commitSignIn } from './store-sign-in.ts'
+
+/** Shows MSAL one account, of one generation; see {@link GenerationPin}. */
+export class AccountPlugin extends CachePlugin<AccountSnapshot> {
+  readonly #of: SignInRef
+  readonly #pin: GenerationPin
+  /** The links that the partition had when it was loaded last: a write renews them. */
+  #links: readonly string[] = []
+
+  constructor(accounts: Accounts, of: SignInRef) {
+    super(accounts)
+    this.#of = of
+    this.#pin = new GenerationPin(of.generation)
+  }
+
+  protected get key(): string {
+    return this.accounts.keyOf(this.#of.homeAccountId)
+  }
+
+  /** The one generation that this plugin shows, once it is known. */
+  get generation(): string | undefined {
+    return this.#pin.generation
+  }
+
+  protected load() {
+    return this.accounts.load(this.#of)
+  }
+
+  protected loadForWrite() {
+    return this.accounts.loadForWrite(this.#of, this.#links)
+  }
+
+  protected fingerprintOf({ fingerprint }: AccountSnapshot): string | undefined {
+    return fingerprint
+  }
+
+  protected recordOf({ partition }: AccountSnapshot) {
+    return partition
+  }
+
+  protected visible({ partition, current, isSessionEnded }: AccountSnapshot): string | undefined {
+    if (isSessionEnded) this.#pin.end()
+    if (!this.#pin.admits(partition?.generation, current)) return undefined
+    this.#links = partition?.links ?? []
+    return partition?.cache
+  }
+
+  protected mayStay(acquired: SerializedCache): boolean {
+    return isOnlyOf(this.#of.homeAccountId, acquired) && !isOnBehalfOf(acquired)
+  }
+
+  protected async commit(write: Write<AccountSnapshot>): Promise<SerializedCache> {
+    const { loaded, shown, all, acquired, followsLoad } = write
+    if (isOnBehalfOf(acquired)) {
+      report('msal-keyv:dropped-entities', { count: countEntities(acquired) })
+      return emptyCache()
+    }
+    const { homeAccountId } = this.#of
+    const { unnamed, others } = divide(acquired, homeAccountId)
+    // Only the answer to this account's own refresh, which a load came before, can be the account's without saying so.
+    const mayAdopt = followsLoad && shown !== undefined && Object.keys(shown.RefreshToken).length > 0
+    const adopted = mayAdopt ? adoptOwnerless(unnamed, homeAccountId) : emptyCache()
+    const dropped = countEntities(unnamed) - countEntities(adopted)
+    if (dropped > 0) report('msal-keyv:dropped-entities', { count: dropped })
+
+    const own = supersede(
+      divide(all, homeAccountId).own,
+      mergeCaches(divide(acquired, homeAccountId).own, adopted),
+    )
+    if (this.#pin.isEnded) this.#refuse(own)
+    else if (shown === undefined) await this.#signIn(loaded, own, followsLoad)
+    else await this.#update(write, shown, own)
+    return others
+  }
+
+  async #update(
+    { loaded, isIntact, hasChanged }: Write<AccountSnapshot>,
+    shown: SerializedCache,
+    own: SerializedCache,
+  ): Promise<void> {
+    const { homeAccountId } = this.#of
+    // MSAL's removeAccount.
+    if (isIntact && isEmpty(own)) {
+      await this.accounts.evict([homeAccountId])
+      return
+    }
+    if (isIntact && !hasChanged) throw nothingDone()
+    // Memory that was cleared in between says nothing about what is gone.
+    const next = isIntact ? { ...own, ...unknownSections(shown) } : supersede(shown, own)
+    const cache = withoutExpired(next, Date.now())
+    if (!isDeepStrictEqual(cache, shown)) await this.replace(loaded, cache)
+  }
+
+  protected async replace(loaded: AccountSnapshot, cache: SerializedCache): Promise<void> {
+    const { homeAccountId } = this.#of
+    const expiresAt = usableUntil(cache)
+    if (expiresAt > Date.now()) {
+      const update = {
+        generation: this.accounts.generationFor(loaded),
+        cache: JSON.stringify(cache),
+        expiresAt,
+      }
+      await this.accounts.commit(homeAccountId, loaded, update, providerSessions(cache))
+    } else {
+      await this.accounts.remove(homeAccountId)
+    }
+  }
+
+  async #signIn(loaded: AccountSnapshot, own: SerializedCache, followsLoad: boolean): Promise<void> {
+    if (isEmpty(own)) {
+      // A refresh would have shown its refresh token before: this was removeAccount, of what cannot be read here.
+      if (loaded.isUnreadable && !followsLoad) throw nothingDone()
+      return
+    }
+    const { generation } = this.#pin
+    const joined = await commitSignIn(this.accounts, this.#of.homeAccountId, loaded, own, { generation })
+    if (joined !== undefined) this.#pin.join(joined.generation)
+  }
+
+  /** MSAL itself saves no refresh of an account that it was not shown, so an account here is a new sign-in. */
+  #refuse(own: SerializedCache): void {
+    report('msal-keyv:refused-write', { key: this.key })
+    if (Object.keys(own.Account).length === 0) return
+    throw new ConfigurationError(
+      'a sign-in was acquired through a plugin that is bound to an evicted one, and is not stored: ' +
+        'sign in through a client whose cachePlugin is the KeyvCachePlugin itself',
+    )
+  }
+}
+
+function nothingDone(): ConfigurationError {
+  return new ConfigurationError(
+    'nothing was removed or stored: MSAL removes an account only as getAllAccounts returned it, and only where the ' +
+      'record can be read; call plugin.evictAccount(homeAccountId) instead. acquireTokenByRefreshToken needs ' +
+      'forceCache: true',
+  )
+}

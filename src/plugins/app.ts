@@ -1,0 +1,47 @@
+import { report } from '../diagnostics.ts'
+import { ConfigurationError } from '../errors.ts'
+import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
+import { countEntities, emptyCache, type SerializedCache } from '../msal/schema.ts'
+import { isUsers, NO_OWNER, splitByOwner } from '../msal/split.ts'
+import { type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+
+/** Shows MSAL the application's own tokens for one tenant, and stores nothing else there (P1). */
+export class AppPlugin extends TokenRecordPlugin {
+  readonly #tenantId: string
+
+  /** @param tenantId in lower case */
+  constructor(repositories: Repositories, key: string, tenantId: string) {
+    super(repositories, key)
+    this.#tenantId = tenantId
+  }
+
+  protected async commit({ loaded, shown, acquired }: TokenWrite): Promise<SerializedCache> {
+    if (isOnBehalfOf(acquired)) {
+      report('msal-keyv:dropped-entities', { count: countEntities(acquired) })
+      return emptyCache()
+    }
+    const own = splitByOwner(acquired).get(NO_OWNER)
+    if (own === undefined) return acquired
+    this.#check(own)
+    const cache = withoutExpired(supersede(shown ?? emptyCache(), own), Date.now())
+    await this.store(loaded, { generation: undefined }, cache, lastUseOf(cache))
+    return acquired
+  }
+
+  #check(own: SerializedCache): void {
+    if (isUsers(own)) {
+      throw new ConfigurationError(
+        'a client with forApp acquired tokens of a user that do not name the user, which are not stored: ' +
+          'sign in and refresh through a client of the account',
+      )
+    }
+    for (const { realm } of Object.values(own.AccessToken)) {
+      if (realm !== '' && realm.toLowerCase() !== this.#tenantId) {
+        throw new ConfigurationError(
+          `an application's token for ${realm} was acquired with forApp of ${this.#tenantId}, and is not stored: ` +
+            'the authority of the client or the request must name the tenant in the same way as forApp',
+        )
+      }
+    }
+  }
+}

@@ -1,0 +1,76 @@
+import { type Assertion, isIssuedBefore } from '../accounts/assertion.ts'
+import type { TokenSnapshot } from '../accounts/token-records.ts'
+import { AccountEvictedError, ConfigurationError } from '../errors.ts'
+import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
+import { emptyCache, type SerializedCache } from '../msal/schema.ts'
+import { NO_OWNER, splitByOwner } from '../msal/split.ts'
+import { isRemoval, type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+
+/** Shows MSAL what was acquired on behalf of the bearer of one incoming token. */
+export class AssertionPlugin extends TokenRecordPlugin {
+  readonly #assertion: Assertion
+
+  constructor(repositories: Repositories, key: string, assertion: Assertion) {
+    super(repositories, key)
+    this.#assertion = assertion
+  }
+
+  protected override visible(snapshot: TokenSnapshot): string | undefined {
+    checkNotEvicted(this.#assertion, snapshot)
+    return super.visible(snapshot)
+  }
+
+  protected async commit(write: TokenWrite): Promise<SerializedCache> {
+    if (isOnBehalfOf(write.acquired)) {
+      await this.#store(write)
+      return emptyCache()
+    }
+    if (isRemoval(write) && write.loaded.record !== undefined) await this.tokens.delete(write.loaded.record)
+    return write.acquired
+  }
+
+  async #store({ loaded, shown, acquired }: TokenWrite): Promise<void> {
+    const { homeAccountId, tokens } = answerFor(this.#assertion, acquired)
+    const isUsers = homeAccountId !== NO_OWNER
+    // An answer that does not say whose it is could not be evicted.
+    if (!isUsers && !this.#assertion.isAppOnly) return
+    const generationKey = isUsers ? this.accounts.generationKeyOf(homeAccountId) : undefined
+    const stored = loaded.record?.generationKey === generationKey ? loaded.record : undefined
+    const generation = isUsers
+      ? await this.accounts.generationForAssertion(homeAccountId, this.#assertion, stored?.generation)
+      : undefined
+    const isSame = stored !== undefined && stored.generation === generation
+    // MSAL Node never uses a refresh token here: it asks with the assertion again.
+    const fresh = { ...tokens, RefreshToken: {} }
+    const merged = supersede((isSame ? shown : undefined) ?? emptyCache(), fresh)
+    const cache = withoutExpired(merged, Date.now())
+    await this.store(loaded, { generation, generationKey }, cache, lastUseOf(cache))
+  }
+}
+
+/** @throws {AccountEvictedError} when the record that was found shows it */
+export function checkNotEvicted(assertion: Assertion, { isEnded, current }: TokenSnapshot): void {
+  const isKnown = isEnded && current.kind === 'known'
+  if (isKnown && isIssuedBefore(assertion, current.evictedAt)) throw new AccountEvictedError()
+}
+
+/**
+ * The answer to an on-behalf-of request with this assertion, and whose it is.
+ * @throws {ConfigurationError} when it is the answer to another
+ */
+export function answerFor(
+  { hash }: Assertion,
+  acquired: SerializedCache,
+): { homeAccountId: string; tokens: SerializedCache } {
+  const answers = Object.values(acquired.AccessToken)
+  const [part, ...others] = splitByOwner(acquired)
+  const isOurs = answers.every(({ userAssertionHash }) => userAssertionHash === hash)
+  if (!isOurs || part === undefined || others.length > 0) {
+    throw new ConfigurationError(
+      'tokens were acquired on behalf of another than the bearer of the assertion that the cache plugin was made ' +
+        'for, and are not stored: make a client for each incoming token',
+    )
+  }
+  const [homeAccountId, tokens] = part
+  return { homeAccountId, tokens }
+}

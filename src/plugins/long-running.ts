@@ -1,0 +1,93 @@
+import type { Assertion } from '../accounts/assertion.ts'
+import { GenerationPin } from '../accounts/generation-pin.ts'
+import type { TokenSnapshot } from '../accounts/token-records.ts'
+import { AccountEvictedError, ConfigurationError } from '../errors.ts'
+import { isOnBehalfOf, mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
+import { emptyCache, hasCredentials, type SerializedCache } from '../msal/schema.ts'
+import { adoptOwnerless, divide, NO_OWNER, splitByOwner } from '../msal/split.ts'
+import type { StoredRecord } from '../records/record.ts'
+import { answerFor, checkNotEvicted } from './assertion.ts'
+import { isRemoval, type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+
+/**
+ * Shows MSAL what was acquired for one long-running process: begun with an incoming token, and kept up with the
+ * refresh token that its answer brought. It is of one generation; see {@link GenerationPin}.
+ */
+export class LongRunningPlugin extends TokenRecordPlugin {
+  readonly #assertion: Assertion | undefined
+  readonly #pin = new GenerationPin()
+
+  /** @param assertion that the process begins with, where this client is to begin it */
+  constructor(repositories: Repositories, key: string, assertion: Assertion | undefined) {
+    super(repositories, key)
+    this.#assertion = assertion
+  }
+
+  protected override visible(loaded: TokenSnapshot): string | undefined {
+    const { record, current } = loaded
+    const mayBeSeen = this.#pin.admits(record?.generation, current)
+    if (this.#assertion !== undefined) checkNotEvicted(this.#assertion, loaded)
+    return mayBeSeen ? record?.body : undefined
+  }
+
+  protected async commit(write: TokenWrite): Promise<SerializedCache> {
+    const { loaded, shown, acquired } = write
+    if (isOnBehalfOf(acquired)) {
+      await this.#begin(write)
+      return emptyCache()
+    }
+    if (shown === undefined || loaded.record === undefined) return acquired
+    if (isRemoval(write)) {
+      await this.tokens.delete(loaded.record)
+      return emptyCache()
+    }
+    const homeAccountId = accountOf(shown)
+    const { own, unnamed, others } = divide(acquired, homeAccountId)
+    // Without a load before, it cannot be the answer to a refresh (P1).
+    const adopted = write.followsLoad ? adoptOwnerless(unnamed, homeAccountId) : emptyCache()
+    const fresh = mergeCaches(own, adopted)
+    if (hasCredentials(fresh)) await this.#store(loaded, loaded.record, supersede(shown, fresh))
+    return others
+  }
+
+  /** The answer to the on-behalf-of request that the process begins with. */
+  async #begin({ loaded, shown, acquired }: TokenWrite): Promise<void> {
+    if (this.#assertion === undefined) {
+      throw new ConfigurationError(
+        'forLongRunningProcess has no assertion to begin with, and the tokens are not stored: pass it the incoming ' +
+          'token where acquireTokenOnBehalfOf is called',
+      )
+    }
+    const { homeAccountId, tokens } = answerFor(this.#assertion, acquired)
+    if (homeAccountId === NO_OWNER) return
+    const generationKey = this.accounts.generationKeyOf(homeAccountId)
+    if (loaded.record !== undefined && loaded.record.generationKey !== generationKey) {
+      throw new ConfigurationError(
+        'the session key belongs to a process of another account: make a new one for each process',
+      )
+    }
+    const generation = await this.accounts.generationForAssertion(
+      homeAccountId,
+      this.#assertion,
+      loaded.record?.generation ?? this.#pin.generation,
+    )
+    if (this.#pin.isEnded) throw new AccountEvictedError()
+    this.#pin.join(generation)
+    const base = loaded.record?.generation === generation ? shown : undefined
+    await this.#store(loaded, { generation, generationKey }, supersede(base ?? emptyCache(), tokens))
+  }
+
+  async #store(
+    loaded: TokenSnapshot,
+    { generation, generationKey }: Pick<StoredRecord, 'generation' | 'generationKey'>,
+    tokens: SerializedCache,
+  ): Promise<void> {
+    const cache = withoutExpired(tokens, Date.now())
+    await this.store(loaded, { generation, generationKey }, cache, usableUntil(cache))
+  }
+}
+
+function accountOf(cache: SerializedCache): string {
+  const [owner = NO_OWNER] = splitByOwner(cache).keys()
+  return owner
+}

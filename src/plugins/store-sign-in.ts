@@ -1,0 +1,108 @@
+import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
+import type { Accounts, BegunSession } from '../accounts/accounts.ts'
+import { checkHomeAccountId } from '../accounts/identity.ts'
+import { reportMalformed } from '../diagnostics.ts'
+import { ConfigurationError } from '../errors.ts'
+import { supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
+import { providerSessions } from '../msal/provider-sessions.ts'
+import { environmentsOf, parseCache, type SerializedCache } from '../msal/schema.ts'
+
+/** What is known of a sign-in beyond its tokens. */
+export interface SignInDetails {
+  /** `session_state` of the authorization response, for an ID token without `sid`. */
+  readonly sessionState?: string | undefined
+  /** The generation that the caller knows of, where nothing in the store speaks against it. */
+  readonly generation?: string | undefined
+}
+
+/**
+ * Stores what a sign-in acquired for one account, merged onto what the store has of it now, and links the provider's
+ * session to it. At most two store calls, and five more where the generation record is unreadable.
+ * @returns what a host session of it begins with, or undefined where nothing was to be stored
+ * @throws {StoreUnavailableError}
+ * @throws {ConfigurationError} when the account's partition is of another authority, or nobody could evict the id (P14)
+ */
+export async function storeSignIn(
+  accounts: Accounts,
+  homeAccountId: string,
+  acquired: SerializedCache,
+  details: SignInDetails = {},
+): Promise<BegunSession | undefined> {
+  const sessions = providerSessions(acquired, details.sessionState)
+  const linkKeys = [...accounts.links.keysOf(sessions).keys()]
+  const sid = sessions
+    .map((session) => session.sid ?? session.sessionState)
+    .find((each) => each !== undefined)
+  const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId, sid }, linkKeys)
+  try {
+    return await commitSignIn(accounts, homeAccountId, loaded, acquired, details)
+  } finally {
+    unlock()
+  }
+}
+
+/** As {@link storeSignIn}, for an account that is loaded already. */
+export async function commitSignIn(
+  accounts: Accounts,
+  homeAccountId: string,
+  found: AccountSnapshot,
+  acquired: SerializedCache,
+  { sessionState, generation: known }: SignInDetails,
+): Promise<BegunSession | undefined> {
+  checkStorable(homeAccountId)
+  const loaded = await withReadableGeneration(accounts, homeAccountId, found)
+  const stored = loaded.partition && parseCache(loaded.partition.cache)
+  if (loaded.partition && stored === undefined) reportMalformed(accounts.keyOf(homeAccountId))
+  if (stored !== undefined) checkEnvironment(stored, acquired)
+  const now = Date.now()
+  const cache = withoutExpired(stored === undefined ? acquired : supersede(stored, acquired), now)
+  const expiresAt = usableUntil(cache)
+  if (expiresAt <= now) return undefined
+  const generation = accounts.generationFor(loaded, known)
+  const update = { generation, cache: JSON.stringify(cache), expiresAt }
+  const { id, records } = accounts.sessions.begin(loaded)
+  await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState), records)
+  return { generation, id }
+}
+
+/** @throws {ConfigurationError} */
+function checkStorable(homeAccountId: string): void {
+  try {
+    checkHomeAccountId(homeAccountId)
+  } catch (error) {
+    const { message } = error as TypeError
+    throw new ConfigurationError(
+      `the provider's account id cannot be stored, since evictAccount refuses it: ${message}`,
+    )
+  }
+}
+
+/**
+ * A sign-in cannot be valid under a generation record that says nothing. To write over it blindly could undo an eviction
+ * that wrote it meanwhile, or end a sign-in that joined that: so it is read again, and if it still says nothing, the
+ * account is evicted as by anybody else, and the sign-in joins what is there then (P3).
+ */
+async function withReadableGeneration(
+  accounts: Accounts,
+  homeAccountId: string,
+  found: AccountSnapshot,
+): Promise<AccountSnapshot> {
+  if (found.current.kind !== 'unreadable') return found
+  const again = () => accounts.load({ homeAccountId }, [...found.links.keys()])
+  const loaded = await again()
+  if (loaded.current.kind !== 'unreadable') return loaded
+  await accounts.evict([homeAccountId])
+  return again()
+}
+
+/** Ids are unique within an authority only: "alice" of two OpenID providers is two people. */
+function checkEnvironment(stored: SerializedCache, acquired: SerializedCache): void {
+  const known = environmentsOf(stored)
+  const shared = [...environmentsOf(acquired)].some((environment) => known.has(environment))
+  if (known.size > 0 && !shared) {
+    throw new ConfigurationError(
+      'this account id is stored for another authority: give each authority a plugin with a namespace of its own, or, ' +
+        'if the authority has got another host name, evict the account and sign in again',
+    )
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * What every record says about itself. It knows its own key, since a store that mixes up namespaces hands out
+ * another's value (Keyv 6 with one adapter under two), and its own expiry, since a store's TTL counts from the
+ * moment of the write, however late that came.
+ */
+export interface RecordHeader {
+  /** The key this record was written under. */
+  readonly key: string
+  /** Of the account that the record belongs to; undefined where it belongs to none. */
+  readonly generation: string | undefined
+  /** In a token record of an account: the key of that account's generation record. */
+  readonly generationKey?: string | undefined
+  /** In a partition: the keys of the links that lead to it. */
+  readonly links?: readonly string[] | undefined
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+}
+
+export interface StoredRecord extends RecordHeader {
+  readonly body: string
+}
+
+const VERSION = 1
+
+/** A header line in JSON, then the body as it is: reading a record parses no token cache. */
+export function encodeRecord({
+  key,
+  generation,
+  generationKey,
+  links,
+  expiresAt,
+  body,
+}: StoredRecord): string {
+  const header = { v: VERSION, k: key, g: generation, o: generationKey, s: links, x: expiresAt }
+  return `${JSON.stringify(header)}\n${body}`
+}
+
+/** Why a text is no record that is to be found under its key. */
+export type RecordDefect = 'malformed' | 'newer-version' | 'wrong-record'
+
+export function decodeRecord(text: string, key: string): StoredRecord | { unreadable: RecordDefect } {
+  const end = text.indexOf('\n')
+  const header = parseObject(text.slice(0, Math.max(0, end)))
+  if (header === undefined) return { unreadable: 'malformed' }
+  const { v: version, k: itsKey, g: generation, o: generationKey, s: links, x: expiresAt } = header
+  if (typeof version === 'number' && version > VERSION) return { unreadable: 'newer-version' }
+  const isRecord =
+    version === VERSION &&
+    typeof expiresAt === 'number' &&
+    isOptionalText(generation) &&
+    isOptionalText(generationKey) &&
+    isOptionalTexts(links)
+  if (!isRecord) return { unreadable: 'malformed' }
+  if (itsKey !== key) return { unreadable: 'wrong-record' }
+  return { key, generation, generationKey, links, expiresAt, body: text.slice(end + 1) }
+}
+
+function isOptionalText(value: unknown): value is string | undefined {
+  return value === undefined || (typeof value === 'string' && value !== '')
+}
+
+function isOptionalTexts(value: unknown): value is string[] | undefined {
+  return value === undefined || (Array.isArray(value) && value.every((each) => typeof each === 'string'))
+}
+
+function parseObject(json: string): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}

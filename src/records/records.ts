@@ -1,0 +1,118 @@
+import { report, type UnreadableRecordReason } from '../diagnostics.ts'
+import type { KeyvStore } from '../store/keyv-store.ts'
+import { isPartitionKey } from './key-names.ts'
+import { Locks, type Release } from './locks.ts'
+import { decodeRecord, encodeRecord, type StoredRecord } from './record.ts'
+import type { Sealing } from './sealing.ts'
+
+// How much longer than its own expiry the store keeps a record, for clocks that disagree. Milliseconds.
+const STORE_GRACE = 60 * 60 * 1000
+
+/** What the store holds under a key. */
+export type Found =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'record'; readonly record: StoredRecord }
+  /** Something that cannot be read here. It yields nothing (P8). */
+  | { readonly kind: 'unreadable' }
+
+/** The records in the store, coded and sealed: all of them are read and written here. */
+export class Records {
+  readonly #store: KeyvStore
+  readonly #sealing: Sealing
+  readonly #locks = new Locks<string>(new Map())
+
+  constructor(store: KeyvStore, sealing: Sealing) {
+    this.#store = store
+    this.#sealing = sealing
+  }
+
+  /** What the store holds under each key, as it is. One store call. */
+  async readRaw(keys: readonly string[], timeout?: number): Promise<unknown[]> {
+    return keys.length === 0 ? [] : this.#store.read(keys, timeout)
+  }
+
+  /** Those of the records that can be read, by their keys. One store call. */
+  async read(keys: readonly string[], timeout?: number): Promise<Map<string, StoredRecord>> {
+    return this.openAll(keys, await this.readRaw(keys, timeout))
+  }
+
+  /**
+   * Loads with the record's lock, so that two writers of this process do not lose each other's tokens. The wait takes
+   * at most half of the call's time, and then the writer goes on without the lock.
+   * @param load is given the milliseconds that are left
+   */
+  async loadForWrite<Loaded>(
+    key: string,
+    load: (timeout: number) => Promise<Loaded>,
+  ): Promise<{ loaded: Loaded; unlock: Release }> {
+    const start = performance.now()
+    const half = this.#store.timeout / 2
+    const unlock = await this.#locks.acquire(key, half)
+    try {
+      return { loaded: await load(Math.max(half, 2 * half - (performance.now() - start))), unlock }
+    } catch (error) {
+      unlock()
+      throw error
+    }
+  }
+
+  /** One store call. */
+  async write(records: readonly StoredRecord[]): Promise<void> {
+    await this.#write(
+      records.map((record) => [record, this.#sealing.seal(encodeRecord(record), record.key), STORE_GRACE]),
+    )
+  }
+
+  /** Records that are neither sealed nor kept longer than their own expiry. One store call. */
+  async writePlain(records: readonly StoredRecord[]): Promise<void> {
+    await this.#write(records.map((record) => [record, encodeRecord(record), 0]))
+  }
+
+  /** One store call. */
+  delete(keys: readonly string[]): Promise<void> {
+    return this.#store.delete(keys)
+  }
+
+  async #write(records: readonly [StoredRecord, text: string, grace: number][]): Promise<void> {
+    const now = Date.now()
+    const entries = records.map(([{ key, expiresAt }, value, grace]) => ({
+      key,
+      value,
+      ttl: expiresAt - now + grace,
+    }))
+    const [entry, ...more] = entries
+    if (entry === undefined) return
+    if (more.length > 0) await this.#store.writeAll(entries)
+    else await this.#store.write(entry.key, entry.value, entry.ttl)
+  }
+
+  /** What cannot be read counts as absent, is reported, and is left where it is (P8). */
+  open(value: unknown, key: string): Found {
+    if (value === undefined) return { kind: 'absent' }
+    const opened = this.#sealing.open(value, key)
+    const record = 'unreadable' in opened ? opened : decodeRecord(opened.plaintext, key)
+    if ('unreadable' in record) return unreadable(key, record.unreadable)
+    if (record.expiresAt > Date.now()) return { kind: 'record', record }
+    // Token records and links expire as a matter of course, some of them every hour.
+    return isPartitionKey(key) ? unreadable(key, 'expired') : { kind: 'unreadable' }
+  }
+
+  /** Those that can be read, by their keys. */
+  openAll(keys: readonly string[], values: readonly unknown[]): Map<string, StoredRecord> {
+    const records = new Map<string, StoredRecord>()
+    for (const [index, key] of keys.entries()) {
+      const record = recordIn(this.open(values[index], key))
+      if (record !== undefined) records.set(key, record)
+    }
+    return records
+  }
+}
+
+export function recordIn(found: Found): StoredRecord | undefined {
+  return found.kind === 'record' ? found.record : undefined
+}
+
+function unreadable(key: string, reason: UnreadableRecordReason): Found {
+  report('msal-keyv:unreadable-record', { key, reason })
+  return { kind: 'unreadable' }
+}

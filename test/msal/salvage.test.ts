@@ -1,0 +1,139 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import type { JsonCache } from '@azure/msal-node'
+import { describe, expect, test } from 'vitest'
+import { CLIENT_ID, SCOPES } from '../support/entra.ts'
+import { assignToEach, edited, idsOf, importHost } from '../support/import-host.ts'
+import { storedPartition } from '../support/stored.ts'
+
+const OTHER_CLIENT = '0dd0c11e-0000-4000-8000-000000000001'
+
+describe('dropped and counted are', () => {
+  const SPOILED: [what: string, change: (cache: JsonCache) => void][] = [
+    ['tokens of another client', ({ AccessToken }) => assignToEach(AccessToken, { client_id: OTHER_CLIENT })],
+    [
+      "another client's refresh token, of a family too",
+      ({ RefreshToken }) => assignToEach(RefreshToken, { client_id: OTHER_CLIENT, family_id: '1' }),
+    ],
+    ['an ID token that is none', ({ IdToken }) => assignToEach(IdToken, { secret: 'no token' })],
+    [
+      'an access token without its scopes',
+      ({ AccessToken }) => assignToEach(AccessToken, { target: undefined }),
+    ],
+    [
+      'a refresh token without its client',
+      ({ RefreshToken }) => assignToEach(RefreshToken, { client_id: 1 }),
+    ],
+    ['an entity that is null', ({ AccessToken }) => Object.assign(AccessToken, { key: null })],
+    ['tokens that name nobody', ({ AccessToken }) => assignToEach(AccessToken, { home_account_id: '' })],
+    ['tokens for an assertion', ({ AccessToken }) => Object.assign(AccessToken, onBehalfOf(AccessToken))],
+  ]
+
+  function onBehalfOf(tokens: JsonCache['AccessToken']): JsonCache['AccessToken'] {
+    const [token] = Object.values(tokens)
+    if (token === undefined) throw new Error('no token')
+    return { assertion: { ...token, userAssertionHash: 'hash' } }
+  }
+
+  test.each(SPOILED)('%s; the rest is imported', async (_, spoil) => {
+    const { entra, plugin, blob, store } = importHost()
+    const [spoiled, whole] = [entra.user(), entra.user()]
+    const [first, second] = [edited(await blob(spoiled), spoil), await blob(whole)]
+    const serialized = edited(first, (cache) => {
+      const others = JSON.parse(second) as JsonCache
+      for (const name of ['Account', 'IdToken', 'AccessToken', 'RefreshToken'] as const)
+        Object.assign(cache[name], others[name])
+    })
+    const events: unknown[] = []
+    const listener = (event: unknown) => void events.push(event)
+    subscribe('msal-keyv:dropped-entities', listener)
+    const report = await plugin.importCache(serialized)
+    unsubscribe('msal-keyv:dropped-entities', listener)
+    expect(report.dropped).toBe(1)
+    expect(events).toEqual([{ count: 1 }])
+    expect(idsOf(report.imported)).toEqual(idsOf([spoiled, whole]))
+    expect(await storedPartition(store.keyv, whole.homeAccountId)).toEqual(JSON.parse(second))
+    const kept = await storedPartition(store.keyv, spoiled.homeAccountId)
+    expect(JSON.stringify(kept)).not.toMatch(/userAssertionHash|no token|0dd0c11e/)
+    const sizes = [kept.Account, kept.IdToken, kept.AccessToken, kept.RefreshToken].map(
+      (section) => Object.keys(section).length,
+    )
+    expect(sizes.reduce((sum, size) => sum + size)).toBeGreaterThanOrEqual(3)
+  })
+
+  test("the application's own tokens", async () => {
+    const { entra, plugin } = importHost()
+    const client = entra.client()
+    await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
+    const report = await plugin.importCache(client.getTokenCache().serialize())
+    expect(report).toEqual({ imported: [], skipped: [], dropped: 1 })
+  })
+
+  test('what a web API acquired on behalf of its callers, with the refresh token that came with it', async () => {
+    const { entra, plugin, map } = importHost()
+    const user = entra.user()
+    const client = entra.client()
+    await client.acquireTokenOnBehalfOf({ oboAssertion: entra.assertion(user), scopes: SCOPES })
+    const report = await plugin.importCache(client.getTokenCache().serialize())
+    expect(report).toEqual({
+      imported: [],
+      skipped: [{ homeAccountId: user.homeAccountId, reason: 'on-behalf-of' }],
+      dropped: 1,
+    })
+    expect(map.size).toBe(0)
+  })
+
+  test("not the application's own refresh token of a family", async () => {
+    const { entra, plugin, blob, store } = importHost()
+    const user = entra.user()
+    const serialized = edited(await blob(user), ({ RefreshToken }) =>
+      assignToEach(RefreshToken, { family_id: '1' }),
+    )
+    expect((await plugin.importCache(serialized)).dropped).toBe(0)
+    expect(await storedPartition(store.keyv, user.homeAccountId)).toEqual(JSON.parse(serialized))
+  })
+
+  test('app metadata of another client, which counts as nobody', async () => {
+    const { entra, plugin, blob, store } = importHost()
+    const user = entra.user()
+    const environment = 'login.windows.net'
+    const own = { client_id: CLIENT_ID, environment }
+    const serialized = edited(await blob(user), ({ AppMetadata }) =>
+      Object.assign(AppMetadata, { own, others: { client_id: OTHER_CLIENT, environment }, none: null }),
+    )
+    await plugin.importCache(serialized)
+    expect((await storedPartition(store.keyv, user.homeAccountId)).AppMetadata).toEqual({ own })
+  })
+})
+
+describe('what is no token cache is an error that names the parameter and quotes nothing', () => {
+  const JUNK: unknown[] = [
+    '',
+    'secret-junk',
+    'null',
+    '[]',
+    '"secret-junk"',
+    '{"secret-junk":1}',
+    '{"Account":[]}',
+    '{"Account":{},"RefreshToken":"secret-junk"}',
+    '{"AppMetadata":1}',
+    undefined,
+    null,
+    { Account: {} },
+    Buffer.from('{}'),
+  ]
+
+  test.each(JUNK)('%j', async (junk) => {
+    const { plugin, calls } = importHost()
+    const error = await plugin.importCache(junk as string).catch((reason: unknown) => reason)
+    expect(error).toBeInstanceOf(TypeError)
+    expect(String(error)).toMatch(/^TypeError: serialized must be /)
+    expect(String(error)).not.toMatch('secret-junk')
+    expect(calls()).toEqual([])
+  })
+
+  test.each(['{}', '{"Account":{}}'])('%s is one in which nobody is', async (empty) => {
+    const { plugin, calls } = importHost()
+    expect(await plugin.importCache(empty)).toEqual({ imported: [], skipped: [], dropped: 0 })
+    expect(calls()).toEqual([])
+  })
+})

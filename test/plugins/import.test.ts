@@ -1,0 +1,281 @@
+import type { JsonCache } from '@azure/msal-node'
+import { Keyv } from 'keyv'
+import { describe, expect, test, vi } from 'vitest'
+import {
+  ConfidentialClients,
+  generateEncryptionKey,
+  type ImportReport,
+  KeyvCachePlugin,
+  type KeyvLike,
+  LogoutHandler,
+} from '../../src/index.ts'
+import { KeyNames } from '../../src/records/key-names.ts'
+import { CLIENT_ID, EntraStandIn, TENANT_ID } from '../support/entra.ts'
+import { assignToEach, edited, idsOf, importHost, partOf } from '../support/import-host.ts'
+import { keysOf, storedPartition, storedText } from '../support/stored.ts'
+
+const HOUR = 60 * 60 * 1000
+
+const reasons = ({ skipped }: ImportReport) => skipped.map(({ reason }) => reason)
+
+describe('a blob of several accounts', () => {
+  test('each account gets a record of its own, and silently its own token', async () => {
+    const { entra, plugin, blob, silent, store } = importHost()
+    const users = [entra.user(), entra.user(), entra.user()]
+    const serialized = await blob(...users)
+
+    const report = await plugin.importCache(serialized)
+
+    expect(idsOf(report.imported)).toEqual(idsOf(users))
+    expect(report).toMatchObject({ skipped: [], dropped: 0 })
+    for (const [index, user] of users.entries()) {
+      const { accessToken, fromCache } = await silent(user)
+      expect(fromCache).toBe(true)
+      expect(entra.ownerOf(accessToken)?.homeAccountId).toBe(user.homeAccountId)
+      expect(await storedPartition(store.keyv, user.homeAccountId)).toEqual(partOf(serialized, user))
+      const session = report.imported[index] ?? user
+      expect(await plugin.isSignedIn(session)).toBe(true)
+      expect((await silent(user, true, plugin.forAccount(session))).fromCache).toBe(false)
+    }
+  })
+
+  test('two store calls for each account and one more for each 16', async () => {
+    const { entra, plugin, blob, calls } = importHost()
+    const serialized = await blob(...Array.from({ length: 20 }, () => entra.user()))
+    await plugin.isSignedIn('warm-up')
+    calls()
+    await plugin.importCache(serialized)
+    const each = { reads: 20 + 2, writes: 20 }
+    const made = calls()
+    expect(made.filter((call) => call === 'read')).toHaveLength(each.reads)
+    expect(made.filter((call) => call === 'write')).toHaveLength(each.writes)
+    expect(made).toHaveLength(each.reads + each.writes)
+  })
+
+  test('repeated, it says that each is stored, under the same generation, and writes nothing', async () => {
+    const { entra, plugin, blob, map, calls } = importHost()
+    const serialized = await blob(entra.user(), entra.user())
+    const first = await plugin.importCache(serialized)
+    const before = new Map(map)
+    calls()
+    const second = await plugin.importCache(serialized)
+    expect(second.imported).toEqual([])
+    expect(second.skipped).toEqual(first.imported.map((account) => ({ ...account, reason: 'stored' })))
+    expect(map).toEqual(before)
+    expect(calls()).toEqual(['read', 'read'])
+  })
+
+  test('a logout callback finds an imported account, and ends it for good', async () => {
+    const { entra, plugin, blob, silent } = importHost()
+    const [alice, bob] = [entra.user({ sid: 'session-a' }), entra.user({ sid: 'session-b' })]
+    const serialized = await blob(alice, bob)
+    await plugin.importCache(serialized)
+    const msal = new ConfidentialClients(entra.configuration(), { plugin })
+    const issuer = entra.issuerFor(TENANT_ID)
+    const logout = new LogoutHandler(msal, { issuer, jwks: { keys: [] } })
+    const outcome = await logout.handle({ method: 'GET', url: '/logout?sid=session-a' })
+    expect(outcome).toMatchObject({ result: 'evicted' })
+    await expect(silent(alice)).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
+    expect((await silent(bob)).fromCache).toBe(true)
+    expect(await plugin.importCache(serialized)).toMatchObject({
+      imported: [],
+      skipped: [
+        { ...alice, reason: 'evicted' },
+        { ...bob, reason: 'stored' },
+      ].map(({ homeAccountId, reason }) => ({ homeAccountId, reason })),
+    })
+  })
+
+  test('sealed, it is sealed like a sign-in', async () => {
+    const { entra, blob } = importHost()
+    const user = entra.user()
+    const keyv = new Keyv()
+    const encryptionKeys = [generateEncryptionKey()]
+    const plugin = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID, encryptionKeys })
+    await plugin.importCache(await blob(user))
+    expect(await storedText(keyv, user.homeAccountId)).toMatch(/^v1\./)
+    expect(await plugin.isSignedIn(user)).toBe(true)
+  })
+})
+
+describe('an account is imported only', () => {
+  test('if nothing is stored for it: what is newer is not replaced', async () => {
+    const { entra, plugin, blob, silent } = importHost()
+    const user = entra.user()
+    const serialized = await blob(user)
+    const { accessToken, account } = await entra.signIn(entra.client(plugin), user)
+    const session = await plugin.openSession({ account } as never)
+    const report = await plugin.importCache(serialized)
+    expect(report).toMatchObject({ imported: [], skipped: [{ reason: 'stored' }] })
+    expect(report.skipped).toEqual([
+      { homeAccountId: user.homeAccountId, reason: 'stored', generation: session.generation },
+    ])
+    expect((await silent(user)).accessToken).toBe(accessToken)
+  })
+
+  test.each([false, true])('if it was not evicted (signed in again since: %s)', async (again) => {
+    const { entra, plugin, blob, map } = importHost()
+    const user = entra.user()
+    const serialized = await blob(user)
+    await plugin.importCache(serialized)
+    await plugin.evictAccount(user.homeAccountId)
+    if (again) await entra.signIn(entra.client(plugin), user)
+    const before = new Map(map)
+    const report = await plugin.importCache(serialized)
+    expect(report.skipped).toEqual([{ homeAccountId: user.homeAccountId, reason: 'evicted' }])
+    expect(report.imported).toEqual([])
+    expect(map).toEqual(before)
+    expect(await plugin.isSignedIn(user)).toBe(again)
+  })
+
+  test('if its session was not ended', async () => {
+    const { entra, plugin, blob, store } = importHost()
+    const user = entra.user({ sid: 'session-a' })
+    const names = new KeyNames({ clientId: CLIENT_ID, namespace: undefined, keySecret: undefined })
+    await store.keyv.set(names.endedSession(user.homeAccountId, 'session-a'), 'ended', HOUR)
+    expect(reasons(await plugin.importCache(await blob(user)))).toEqual(['evicted'])
+    expect(await plugin.isSignedIn(user)).toBe(false)
+  })
+
+  test.each(['partition', 'generation'] as const)('if its %s record can be read', async (kind) => {
+    const { entra, plugin, blob, store } = importHost()
+    const user = entra.user()
+    const key = keysOf(user.homeAccountId)[kind]
+    await store.keyv.set(key, 'v1.another-key.AAAA', HOUR)
+    expect(reasons(await plugin.importCache(await blob(user)))).toEqual(['unreadable'])
+    expect(await storedText(store.keyv, user.homeAccountId)).toBe(
+      kind === 'partition' ? 'v1.another-key.AAAA' : '',
+    )
+  })
+
+  test('if a token of it is of use', async () => {
+    const { entra, plugin, blob } = importHost()
+    const [user, refreshable] = [entra.user(), entra.user()]
+    const serialized = edited(await blob(user, refreshable), ({ RefreshToken }) => {
+      for (const [key, { home_account_id: id }] of Object.entries(RefreshToken))
+        if (id === user.homeAccountId) delete RefreshToken[key]
+    })
+    vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3 * HOUR })
+    try {
+      const report = await plugin.importCache(serialized)
+      expect(idsOf(report.imported)).toEqual([refreshable.homeAccountId])
+      expect(report.skipped).toEqual([{ homeAccountId: user.homeAccountId, reason: 'expired' }])
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('if MSAL knows whose the tokens are', async () => {
+    const { entra, plugin, blob } = importHost()
+    const serialized = edited(await blob(entra.user()), (cache) => Object.assign(cache, { Account: {} }))
+    expect(reasons(await plugin.importCache(serialized))).toEqual(['incomplete'])
+  })
+
+  test.each([
+    ['white space', ' alice'],
+    ['a control character', 'al\nice'],
+    ['too long', 'a'.repeat(1025)],
+  ])('if evictAccount takes its id (%s)', async (_, id) => {
+    const { entra, plugin, blob } = importHost()
+    const serialized = edited(await blob(entra.user()), (cache) => {
+      for (const name of ['Account', 'IdToken', 'AccessToken', 'RefreshToken'] as const)
+        assignToEach(cache[name], { home_account_id: id })
+    })
+    expect(await plugin.importCache(serialized)).toEqual({
+      imported: [],
+      skipped: [{ homeAccountId: id, reason: 'invalid-id' }],
+      dropped: 0,
+    })
+  })
+
+  test('if it is one person: "alice" of two authorities is two', async () => {
+    const providers = ['https://one.example', 'https://two.example'].map(
+      (authority) => new EntraStandIn({ size: 'small', flavour: 'oidc', authority }),
+    )
+    const caches = await Promise.all(
+      providers.map(async (entra) => {
+        const client = entra.client()
+        await entra.signIn(client, entra.user({ uid: 'alice' }))
+        return JSON.parse(client.getTokenCache().serialize()) as JsonCache
+      }),
+    )
+    const both = Object.fromEntries(
+      (['Account', 'IdToken', 'AccessToken', 'RefreshToken'] as const).map((name) => [
+        name,
+        Object.assign({}, ...caches.map((cache) => cache[name])),
+      ]),
+    )
+    const { plugin } = importHost()
+    expect(await plugin.importCache(JSON.stringify(both))).toMatchObject({
+      imported: [],
+      skipped: [{ homeAccountId: 'alice', reason: 'several-authorities' }],
+    })
+    expect(idsOf((await plugin.importCache(JSON.stringify(caches[0]))).imported)).toEqual(['alice'])
+  })
+
+  test('whose id names its tenant is one person at any authority', async () => {
+    const { entra, plugin, blob } = importHost()
+    const user = entra.user()
+    const serialized = edited(await blob(user), ({ AccessToken }) =>
+      assignToEach(AccessToken, { environment: 'login.microsoftonline.com' }),
+    )
+    expect(idsOf((await plugin.importCache(serialized)).imported)).toEqual([user.homeAccountId])
+  })
+})
+
+describe('an import that a failing store interrupts', () => {
+  /** The store fails at its nth call, once it has done it or before. */
+  function failingAt(nth: number, isDone: boolean, keyv: Keyv): KeyvLike {
+    let calls = 0
+    return new Proxy(keyv, {
+      get(target, property) {
+        const value: unknown = Reflect.get(target, property, target)
+        if (typeof value !== 'function') return value
+        if (!['getMany', 'set', 'setMany'].includes(String(property))) return value.bind(target)
+        return async (...parameters: unknown[]) => {
+          const fails = ++calls === nth
+          if (!fails || isDone) await Reflect.apply(value, target, parameters)
+          if (fails) throw new Error('the store fails')
+          return Reflect.apply(value, target, parameters)
+        }
+      },
+    })
+  }
+
+  test.each([false, true])(
+    'is repeated with the same result (the failed call was done: %s)',
+    async (isDone) => {
+      vi.useFakeTimers({ toFake: ['Date'] })
+      try {
+        const { entra, blob, plugin, map } = importHost()
+        const serialized = await blob(...Array.from({ length: 18 }, () => entra.user()))
+        const whole = await plugin.importCache(serialized)
+        const failures = Array.from({ length: 40 }, (_, index) => index + 1)
+        let failed = 0
+        for (const nth of failures) {
+          const interrupted = new Map<string, string>()
+          const keyv = new Keyv({ store: interrupted, useKeyPrefix: false })
+          const broken = new KeyvCachePlugin({ store: failingAt(nth, isDone, keyv), clientId: CLIENT_ID })
+          await broken.importCache(serialized).catch((error: { code?: string }) => {
+            expect(error.code).toBe('ERR_STORE_UNAVAILABLE')
+            failed++
+          })
+          const other = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID })
+          const { imported, skipped } = await other.importCache(serialized)
+          const known = [...imported, ...skipped].map((account) => ({
+            homeAccountId: account.homeAccountId,
+            generation: 'generation' in account ? account.generation : undefined,
+          }))
+          const order = (one: { homeAccountId: string }, two: { homeAccountId: string }) =>
+            one.homeAccountId < two.homeAccountId ? -1 : 1
+          expect(known.sort(order)).toEqual([...whole.imported].sort(order))
+          expect(new Set(interrupted.keys())).toEqual(new Set(map.keys()))
+          for (const [key, value] of map) expect(interrupted.get(key)).toBe(value)
+        }
+        expect(failed).toBe(38)
+      } finally {
+        vi.useRealTimers()
+      }
+    },
+  )
+})

@@ -1,0 +1,235 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { LOGOUT_MUTANTS } from './logout-mutants.ts'
+
+/** One place of src and what stands there instead. `text` must occur exactly once in the file. */
+export type Change = readonly [file: string, text: string, replacement: string]
+
+const ASSOCIATED_DATA = 'function associatedData(keyId: string, recordKey: string): Buffer {'
+
+const CORE_MUTANTS = {
+  // Generations and evictions
+  'generation ignored': [
+    'accounts/generation.ts',
+    "return current.kind === 'none' || (current.kind === 'known' && current.id === generation)",
+    'return current !== undefined && generation !== undefined',
+  ],
+  'unreadable generation taken for none': [
+    'accounts/generation.ts',
+    "if ('unreadable' in record) return unreadable(key, record.unreadable)",
+    "if ('unreadable' in record) return { kind: 'none' }",
+  ],
+  'pin follows the store': [
+    'accounts/generation-pin.ts',
+    'if (this.#generation === undefined) this.#generation = found',
+    'if (found !== undefined) this.#generation = found',
+  ],
+  'pin never ends': [
+    'accounts/generation-pin.ts',
+    'found !== this.#generation)) {\n      this.#isEnded = true',
+    'found !== this.#generation)) {',
+  ],
+  'deleted without a fence': [
+    'accounts/evictions.ts',
+    'await this.#records.writePlain(fences).catch((error: unknown) => fail(error, false))',
+    '',
+  ],
+  'sign-in does not adopt the generation': [
+    'accounts/accounts.ts',
+    "if (current.kind === 'known') return current.id",
+    "if (current.kind === 'known') return newGeneration()",
+  ],
+  'eviction leaves a rejection unhandled': [
+    'accounts/evictions.ts',
+    'await this.#records.delete(dead)',
+    "await this.#records.delete(dead)\nvoid Promise.reject(new Error('nobody handles this'))",
+  ],
+  'token record of any generation': [
+    'accounts/token-records.ts',
+    'record.generation === undefined || !isValid(record.generation, current)',
+    'false',
+  ],
+  'assertion of any age stored': [
+    'accounts/accounts.ts',
+    'else if (!isIssuedBefore(assertion, current.evictedAt)) return current.id',
+    'else return current.id',
+  ],
+  'every issuer dates back': [
+    'accounts/assertion.ts',
+    'ENTRA_ISSUER.test(iss)',
+    'iss !== ENTRA_ISSUER.source',
+  ],
+  'assertion of any age loads': ['plugins/assertion.ts', 'checkNotEvicted(this.#assertion, snapshot)', ''],
+  'dead record taken for a base': ['plugins/assertion.ts', '(isSame ? shown : undefined)', 'shown'],
+  'refresh taken for a sign-in': ['plugins/cache-plugin.ts', '&& Object.keys(cache.Account).length > 0', ''],
+
+  // What MSAL is shown, and what is kept of what it acquired
+  'cleared memory taken for whole': [
+    'msal/memory.ts',
+    'isIntact: hasMark(after, this.#mark)',
+    'isIntact: true',
+  ],
+  "MSAL's snapshot kept": [
+    ['msal/memory.ts', "#dropSnapshot(): void {\n    this.#cache.deserialize('')", '#dropSnapshot(): void {'],
+  ],
+  'contract not checked': [
+    'msal/memory.ts',
+    'await checkContract(cache, (run) => emptying.run(cache, run))',
+    '',
+  ],
+  'memory not emptied': [
+    'msal/memory.ts',
+    'await emptying.run(this.#cache, () => this.#cache.overwriteCache())',
+    '',
+  ],
+  'memory keeps what was acquired': [
+    'plugins/cache-plugin.ts',
+    'if (!this.mayStay(changes.acquired)) await turn.forgetAcquired()',
+    '',
+  ],
+  'not split by owner': ['plugins/account.ts', 'divide(all, homeAccountId).own', 'all'],
+  'lock off': ['records/records.ts', 'await this.#locks.acquire(key, half)', '() => {}'],
+  'silent calls shared by all': [
+    'clients/answering.ts',
+    'requestKey({ flow, owner, request })',
+    'requestKey({ flow })',
+  ],
+  'shared calls never forgotten': [
+    'clients/shared-calls.ts',
+    'if (this.#running.get(key) === running) this.#running.delete(key)',
+    '',
+  ],
+  'app token of any tenant': ['plugins/app.ts', 'this.#check(own)', ''],
+  'cache key components ignored': ['msal/merge.ts', "  'additionalCacheKeyComponents',\n", ''],
+
+  // ConfidentialClients
+  'state not compared': [
+    'clients/authorization-response.ts',
+    "if (parameter(response, 'state') !== expectedState)",
+    'if (false)',
+  ],
+  'pending sign-in without verifier': [
+    'clients/pending-sign-in.ts',
+    'return { state, nonce, codeVerifier, scopes,',
+    'return { state, nonce, scopes,',
+  ],
+  'pending sign-in without nonce': [
+    'clients/pending-sign-in.ts',
+    'return { state, nonce, codeVerifier, scopes,',
+    'return { state, codeVerifier, scopes,',
+  ],
+  'sign-out ends every sign-in': [
+    'clients/sign-out.ts',
+    'const isCurrent = account !== undefined || generation === undefined',
+    'const isCurrent = true',
+  ],
+  'credential drops claims': [
+    'clients/token-credential.ts',
+    '...(claims === undefined ? {} : { claims }),',
+    '',
+  ],
+
+  // Records
+  'failed read taken for a miss': ['store/keyv-store.ts', 'if (call.failed && missing)', 'if (!call)'],
+  'record of any key': ['records/record.ts', 'if (itsKey !== key)', 'if (!itsKey)'],
+  'malformed body not reported': ['plugins/cache-plugin.ts', 'reportMalformed(this.key)\n', '\n'],
+  'record outlives its tokens': [
+    'accounts/accounts.ts',
+    'Math.min(snapshot.expiresAt, end)',
+    'snapshot.expiresAt',
+  ],
+  'access tokens do not count': [
+    'msal/merge.ts',
+    'Math.max(lastUseOf(cache), ...idTokens)',
+    'Math.max(...idTokens)',
+  ],
+  'tag not checked': ['records/sealing.ts', 'decipher.final()', ''],
+  'no authenticated data': [
+    'records/sealing.ts',
+    ASSOCIATED_DATA,
+    `${ASSOCIATED_DATA} return Buffer.alloc(0)`,
+  ],
+  'key id not authenticated': ['records/sealing.ts', ASSOCIATED_DATA, `${ASSOCIATED_DATA} keyId = ''`],
+  'record key not authenticated': [
+    'records/sealing.ts',
+    ASSOCIATED_DATA,
+    `${ASSOCIATED_DATA} recordKey = ''`,
+  ],
+  'one subkey for all': [
+    'records/sealing.ts',
+    'subkey(recordKey: string): KeyObject {',
+    "subkey(recordKey: string): KeyObject { recordKey = ''",
+  ],
+  'record key in nothing': [
+    'records/sealing.ts',
+    'this.#first = encryptionKeys?.[0]',
+    `this.#first = encryptionKeys?.[0]
+     const { seal, open } = this
+     this.seal = (plaintext) => seal.call(this, plaintext, '')
+     this.open = (stored) => open.call(this, stored, '')`,
+  ],
+  'any spelling': [
+    'records/sealing.ts',
+    "return bytes.toString('base64url') === encoded ? bytes : undefined",
+    'return bytes',
+  ],
+
+  // Logout callbacks
+  'callback of any generation': [
+    'logout-handler.ts',
+    'links.length === 0 ? [] : await accounts.current(links)',
+    'links',
+  ],
+  'callback of any issuer': [
+    'logout-handler.ts',
+    'found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))',
+    'found.links',
+  ],
+
+  // Secrets
+  'errors quote records': [
+    'errors.ts',
+    'const text = QUOTES_A_RECORD.test(message)',
+    'const text = !message',
+  ],
+  'errors quote tokens': ['errors.ts', 'message.replace(LONG_RUN, ', 'message.replace(/^$/, '],
+  'traces show results': ['diagnostics.ts', 'return describe(result)', 'return (describe, result)'],
+  'clients show their configuration': [
+    'clients.ts',
+    'this.#clients = new ClientFactory(',
+    'Object.assign(this, { configuration }); this.#clients = new ClientFactory(',
+  ],
+} as const satisfies Record<string, Change | readonly Change[]>
+
+/**
+ * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
+ * a promise proves with one of them that it can fail. Where lines of src have moved, only this table changes.
+ */
+export const MUTANTS = { ...CORE_MUTANTS, ...LOGOUT_MUTANTS }
+
+export type MutantName = keyof typeof MUTANTS
+
+export const SOURCES = new URL('../../src/', import.meta.url).pathname
+
+export function changesOf(name: MutantName): readonly Change[] {
+  const mutant: Change | readonly Change[] = MUTANTS[name]
+  return isOne(mutant) ? [mutant] : mutant
+}
+
+/** The files that the changes concern, by their path in src, with the changes made. */
+export function changedFiles(changes: readonly Change[]): Map<string, string> {
+  const files = new Map<string, string>()
+  for (const [file, text, replacement] of changes) {
+    const source = files.get(file) ?? readFileSync(join(SOURCES, file), 'utf8')
+    const [before, after, ...more] = source.split(text)
+    if (before === undefined || after === undefined || more.length > 0) {
+      throw new Error(`src/${file} has not exactly one: ${text}`)
+    }
+    files.set(file, before + replacement + after)
+  }
+  return files
+}
+
+function isOne(mutant: Change | readonly Change[]): mutant is Change {
+  return typeof mutant[0] === 'string'
+}
