@@ -173,20 +173,36 @@ export class GraphNotificationError extends MsalKeyvError {
 }
 
 const LONGEST_MESSAGE = 300
+const WITHHELD = '(message withheld: it may quote a record)'
 // Marks of our records and of MSAL's cache, plain or inside a JSON string.
 const QUOTES_A_RECORD = /home_account_id|\\*"(?:v|secret|Account|AccessToken)\\*"\s*:/
-const LONG_RUN = /[\w+/=-]{32,}/g
+/** What stands before a host: `user:password@`. The last `@` counts, for a password may have others. */
+const CREDENTIALS = /\b([a-z][a-z\d+.-]{0,30}:\/\/)\S*@/gi
+/** `password=…`, `"client_secret": "…"`, but not `(using password: YES)`. */
+const NAMED_SECRET =
+  /((?:password|passwd|pwd|secret|token|credential|assertion|api[-_]?key)["']?\s*[:=]\s*)(?!(?:yes|no)\b)("[^"]*"|'[^']*'|[^\s,;)]+)/gi
+// Whatever holds 128 bits is longer (RFC 6749 section 10.10): 22 digits of base64.
+const LONG_RUN = /[\w+/=~.-]{20,}/g
+/** Of labels below that length, all lower case: whoever reads the error has to know which server it was. */
+const HOST_NAME = /^(?:[a-z\d-]{1,19}\.)+[a-z\d-]{1,19}\.?$/
 
 /** A driver's error may quote the command it failed on, and so a refresh token (P9): keeps what cannot. */
 function redacted(cause: unknown): Error {
   const { name, message, code } =
     cause instanceof Error ? describe(cause) : { name: 'Error', message: String(cause) }
-  const text = QUOTES_A_RECORD.test(message)
-    ? '(message withheld: it quotes a record)'
-    : message.replace(LONG_RUN, '…').slice(0, LONGEST_MESSAGE)
+  // A SyntaxError quotes the text that it could not parse.
+  const isWithheld = name === 'SyntaxError' || QUOTES_A_RECORD.test(message)
+  const text = isWithheld ? WITHHELD : masked(message).slice(0, LONGEST_MESSAGE)
   const copy = new Error(text)
   copy.stack = `${name}: ${text}`
   return Object.assign(copy, { name, ...(code === undefined ? {} : { code }) })
+}
+
+function masked(message: string): string {
+  return message
+    .replace(CREDENTIALS, '$1…@')
+    .replace(NAMED_SECRET, '$1…')
+    .replace(LONG_RUN, (run) => (HOST_NAME.test(run) ? run : '…'))
 }
 
 function describe(error: Error): { name: string; message: string; code?: string | number } {

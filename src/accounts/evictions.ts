@@ -57,7 +57,7 @@ export class Evictions {
     for (const id of ids) for (const listener of this.#listeners) listener.deref()?.forget(id)
     const keys = ids.map((id) => this.#names.account(id))
     const fences = keys.map(({ generation }) => generationRecord(generation, newGeneration()))
-    await this.#records.writePlain(fences).catch((error: unknown) => fail(error, false))
+    await this.#records.writeFences(fences).catch((error: unknown) => fail(error, false))
     try {
       const dead: string[] = []
       const evictedAt = new Date()

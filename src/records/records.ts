@@ -57,33 +57,35 @@ export class Records {
   }
 
   /** One store call. */
-  async write(records: readonly StoredRecord[]): Promise<void> {
-    await this.#write(
-      records.map((record) => [record, this.#sealing.seal(encodeRecord(record), record.key), STORE_GRACE]),
+  write(records: readonly StoredRecord[]): Promise<void> {
+    const now = Date.now()
+    return this.#store.writeAll(
+      records.map((record) => ({
+        key: record.key,
+        value: this.#sealing.seal(encodeRecord(record), record.key),
+        ttl: record.expiresAt - now + STORE_GRACE,
+      })),
     )
   }
 
-  /** Records that are neither sealed nor kept longer than their own expiry. One store call. */
-  async writePlain(records: readonly StoredRecord[]): Promise<void> {
-    await this.#write(records.map((record) => [record, encodeRecord(record), 0]))
+  /**
+   * Records that are neither sealed nor kept longer than their own expiry, and must not be lost. One store call; more
+   * where the store has to be asked whether it was done.
+   */
+  writeFences(records: readonly StoredRecord[]): Promise<void> {
+    const now = Date.now()
+    return this.#store.writeConfirmed(
+      records.map((record) => ({
+        key: record.key,
+        value: encodeRecord(record),
+        ttl: record.expiresAt - now,
+      })),
+    )
   }
 
   /** One store call. */
   delete(keys: readonly string[]): Promise<void> {
     return this.#store.delete(keys)
-  }
-
-  async #write(records: readonly [StoredRecord, text: string, grace: number][]): Promise<void> {
-    const now = Date.now()
-    const entries = records.map(([{ key, expiresAt }, value, grace]) => ({
-      key,
-      value,
-      ttl: expiresAt - now + grace,
-    }))
-    const [entry, ...more] = entries
-    if (entry === undefined) return
-    if (more.length > 0) await this.#store.writeAll(entries)
-    else await this.#store.write(entry.key, entry.value, entry.ttl)
   }
 
   /** What cannot be read counts as absent, is reported, and is left where it is (P8). */

@@ -1,5 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { type StoreOperation, StoreUnavailableError } from '../errors.ts'
+import { adapterOf, isInMap, isProven, isUnparseable, mayBeUnparseable } from './adapter.ts'
 
 /**
  * What this library needs of a Keyv instance. Keyv 5 (from 5.6) and 6 fit; their two `Keyv` classes are not
@@ -15,17 +16,27 @@ export interface KeyvLike {
   on(event: 'error', listener: (error: unknown) => void): unknown
 }
 
-/** The storage adapter behind a Keyv instance, as far as it matters here. */
-interface Adapter {
-  getMany?: unknown
-  getClient?: () => Promise<unknown>
-  /** Keyv 6 puts an adapter that was made for Keyv 5 behind a bridge. */
-  store?: { getClient?: () => Promise<unknown> }
+/** What to write; the lifetime is in milliseconds. */
+export interface StoreEntry {
+  readonly key: string
+  readonly value: string
+  readonly ttl: number
 }
+
+/** Stands for a value that is in the store and that Keyv cannot parse: a record that nobody can read (P8). */
+export const UNPARSEABLE: unique symbol = Symbol('msal-keyv: not to be parsed')
+
+/** What has to be there if the store answers at all, over adapters that are not proven. It says nothing. */
+const CANARY = 'mk1_canary'
+/** Below the 30 days after which memcached takes an expiry for a date. Milliseconds. */
+const CANARY_LIFETIME = 7 * 24 * 60 * 60 * 1000
 
 interface Call {
   failed: boolean
   error: unknown
+  /** Whether an `error` event that belongs to no call came meanwhile, and which. */
+  disturbed: boolean
+  disturbance: unknown
   ended: boolean
 }
 
@@ -39,30 +50,49 @@ interface Connection {
 // Keyv reports a failed call by an `error` event and a plain result. The event is emitted in the asynchronous
 // context of the call it belongs to, so this tells whose it is, under concurrency too.
 const calls = new AsyncLocalStorage<Call>()
-const listening = new WeakSet<KeyvLike>()
+/** The calls in flight on a Keyv that is listened to. */
+const live = new WeakMap<KeyvLike, Set<Call>>()
 const connections = new WeakMap<KeyvLike, Connection>()
 
-function attributeError(error: unknown): void {
+function listen(keyv: KeyvLike): Set<Call> {
+  const known = live.get(keyv)
+  if (known !== undefined) return known
+  const inFlight = new Set<Call>()
+  live.set(keyv, inFlight)
+  keyv.on('error', (error) => attributeError(error, inFlight))
+  return inFlight
+}
+
+function attributeError(error: unknown, inFlight: ReadonlySet<Call>): void {
   const call = calls.getStore()
   // A socket opened within a call inherits its context for life; later errors are not that call's.
-  if (call === undefined || call.ended) return
+  if (call === undefined || call.ended) {
+    for (const each of inFlight) {
+      each.disturbed = true
+      each.disturbance ??= error
+    }
+    return
+  }
   call.failed = true
   call.error ??= error
 }
 
-/** A Keyv store whose failures look like failures: every call ends in time, and an outage is never a miss. */
+/**
+ * A Keyv store whose failures look like failures: every call ends in time, and an outage is never a miss.
+ *
+ * Adapters that are not proven (see {@link isProven}) pay for it with more calls: each key is read by itself, a
+ * miss counts only if the store then returns the canary, and what has to be sure is read back.
+ */
 export class KeyvStore {
   readonly #keyv: KeyvLike
   readonly #timeout: number
+  readonly #inFlight: Set<Call>
 
   /** @param timeout milliseconds that one call may take */
   constructor(keyv: KeyvLike, timeout: number) {
     this.#keyv = keyv
     this.#timeout = timeout
-    if (!listening.has(keyv)) {
-      keyv.on('error', attributeError)
-      listening.add(keyv)
-    }
+    this.#inFlight = listen(keyv)
   }
 
   /** The longest that one call may take, in milliseconds. */
@@ -71,43 +101,71 @@ export class KeyvStore {
   }
 
   /**
-   * Reads in one round trip, or, over an adapter that has no batch read, one key after the other in the order
-   * given. What is not there is `undefined`.
+   * Reads in one round trip, or, over an adapter that is not proven, one key after the other in the order given.
+   * What is not there is `undefined`; what Keyv cannot parse is {@link UNPARSEABLE}.
    * @throws {StoreUnavailableError}
    */
   async read(keys: readonly string[], timeout: number = this.#timeout): Promise<unknown[]> {
-    const { result, call } = await this.#call('read', () => this.#readAll(keys), timeout)
-    const values = Array.isArray(result) ? result : []
-    const missing = keys.some((_, index) => values[index] === undefined || values[index] === null)
-    if (call.failed && missing)
-      throw new StoreUnavailableError('read', { timedOut: false, cause: call.error })
-    return keys.map((_, index) => values[index] ?? undefined)
+    const run = (call: Call) =>
+      isProven(this.#keyv) ? this.#readBatch(keys, call) : this.#readCarefully(keys, call)
+    return this.#call('read', run, timeout)
   }
 
-  async #readAll(keys: readonly string[]): Promise<unknown> {
-    const adapter = this.#adapter
-    const hasBatch = adapter === undefined || adapter instanceof Map || typeof adapter.getMany === 'function'
-    // Keyv 5 reads one by one here and turns each failure into a miss, without an event.
-    if (!hasBatch) return this.#readEach(keys)
-    const call = calls.getStore()
+  async #readBatch(keys: readonly string[], call: Call): Promise<unknown[]> {
     try {
       const values = await this.#keyv.getMany([...keys])
-      if (!isMoved(call?.error)) return values
+      if (!Array.isArray(values) || values.length !== keys.length) {
+        throw new Error('the adapter did not answer for every key')
+      }
+      const found = values.map((value: unknown) => value ?? undefined)
+      if (call.failed && found.includes(undefined)) throw call.error
+      for (const [index, key] of keys.entries()) {
+        if (found[index] !== undefined || !isInMap(this.#keyv, key)) continue
+        if (await isUnparseable(this.#keyv, key)) found[index] = UNPARSEABLE
+      }
+      return found
     } catch (error) {
-      if (!isMoved(error)) throw error
+      // A Redis Cluster has given the keys to another node, and node-redis finds it by single commands only.
+      if (!isMoved(error) && !mayBeUnparseable(this.#keyv, error)) throw error
+      forget(call)
+      return this.#readEach(keys, call)
     }
-    // A Redis Cluster has given the keys to another node, and node-redis finds it by single commands only.
-    if (call !== undefined) Object.assign(call, { failed: false, error: undefined })
-    return this.#readEach(keys)
   }
 
-  async #readEach(keys: readonly string[]): Promise<unknown[]> {
-    const values: unknown[] = []
-    for (const key of keys) {
-      const raw = await this.#keyv.getRaw(key)
-      values.push((raw as { value?: unknown } | undefined)?.value)
-    }
+  async #readCarefully(keys: readonly string[], call: Call): Promise<unknown[]> {
+    const values = await this.#readEach(keys, call)
+    if (!values.includes(undefined)) return values
+    if (values.every((value) => value === undefined)) await this.#findCanary(call)
+    this.#checkUndisturbed(call)
     return values
+  }
+
+  async #readEach(keys: readonly string[], call: Call): Promise<unknown[]> {
+    const values: unknown[] = []
+    for (const key of keys) values.push(await this.#readOne(key, call))
+    return values
+  }
+
+  async #readOne(key: string, call: Call): Promise<unknown> {
+    checkNotGivenUp(call)
+    try {
+      const raw = await this.#keyv.getRaw(key)
+      const value = (raw as { value?: unknown } | undefined)?.value ?? undefined
+      if (call.failed && value === undefined) throw call.error
+      return value
+    } catch (error) {
+      if (!mayBeUnparseable(this.#keyv, error) || !(await isUnparseable(this.#keyv, key))) throw error
+      forget(call)
+      return UNPARSEABLE
+    }
+  }
+
+  /** Whether nothing is there because nothing is, or because the adapter hides that the store does not answer. */
+  async #findCanary(call: Call): Promise<void> {
+    if ((await this.#readOne(CANARY, call)) === CANARY) return
+    await this.#write(CANARY, CANARY, CANARY_LIFETIME, call)
+    if ((await this.#readOne(CANARY, call)) === CANARY) return
+    throw call.disturbance ?? new Error('the store returns nothing, not even what was written just now')
   }
 
   /**
@@ -115,20 +173,54 @@ export class KeyvStore {
    * @throws {StoreUnavailableError}
    */
   async write(key: string, value: string, ttl: number): Promise<void> {
-    const lifetime = atLeastOne(ttl)
-    checkWritten(await this.#call('write', () => this.#keyv.set(key, value, lifetime)))
+    await this.#call('write', (call) => this.#write(key, value, ttl, call))
+  }
+
+  /**
+   * As {@link writeAll}, for what must not be lost: over an adapter that is not proven each is read back, and written
+   * once more if somebody else has written meanwhile.
+   * @throws {StoreUnavailableError}
+   */
+  async writeConfirmed(entries: readonly StoreEntry[]): Promise<void> {
+    if (isProven(this.#keyv)) return this.writeAll(entries)
+    for (const entry of entries) await this.#writeConfirmed(entry)
+  }
+
+  async #writeConfirmed({ key, value, ttl }: StoreEntry): Promise<void> {
+    await this.#call('write', async (call) => {
+      for (let attempts = 2; attempts > 0; attempts--) {
+        await this.#write(key, value, ttl, call)
+        if ((await this.#readOne(key, call)) === value) return
+      }
+      throw new Error('what was written is not there')
+    })
   }
 
   /**
    * Writes in one round trip where the store can.
    * @throws {StoreUnavailableError} when one of them failed; the others may have been written
    */
-  async writeAll(entries: readonly { key: string; value: string; ttl: number }[]): Promise<void> {
-    const clamped = entries.map((entry) => ({ ...entry, ttl: atLeastOne(entry.ttl) }))
+  async writeAll(entries: readonly StoreEntry[]): Promise<void> {
+    const [entry, ...more] = entries
+    if (entry === undefined) return
+    if (more.length === 0) return this.write(entry.key, entry.value, entry.ttl)
+    const clamped = entries.map((each) => ({ ...each, ttl: atLeastOne(each.ttl) }))
     const run = () =>
       this.#keyv.setMany?.(clamped) ??
       Promise.all(clamped.map(({ key, value, ttl }) => this.#keyv.set(key, value, ttl)))
-    checkWritten(await this.#call('write', run))
+    await this.#call('write', async (call) => this.#checkWritten(await run(), call))
+  }
+
+  async #write(key: string, value: string, ttl: number, call: Call): Promise<void> {
+    checkNotGivenUp(call)
+    this.#checkWritten(await this.#keyv.set(key, value, atLeastOne(ttl)), call)
+  }
+
+  /** Keyv and its adapters answer with a boolean, an array of them, or nothing. */
+  #checkWritten(result: unknown, call: Call): void {
+    const isRefused = [result].flat().includes(false)
+    if (call.failed || isRefused) throw call.error ?? new Error('it was refused')
+    this.#checkUndisturbed(call)
   }
 
   /**
@@ -136,35 +228,48 @@ export class KeyvStore {
    * @throws {StoreUnavailableError} when one of them failed; the others may have been deleted
    */
   async delete(keys: readonly string[]): Promise<void> {
-    const run = () => {
-      const [key, ...more] = keys
-      if (key !== undefined && more.length === 0) return this.#keyv.delete(key)
-      return this.#keyv.deleteMany?.([...keys]) ?? Promise.all(keys.map((each) => this.#keyv.delete(each)))
-    }
-    const { call } = await this.#call<unknown>('delete', run)
-    if (call.failed) throw new StoreUnavailableError('delete', { timedOut: false, cause: call.error })
+    await this.#call('delete', async (call) => {
+      await this.#delete(keys)
+      if (call.failed) throw call.error
+      if (isProven(this.#keyv)) return
+      this.#checkUndisturbed(call)
+      const left = await this.#readCarefully(keys, call)
+      if (left.some((value) => value !== undefined)) throw new Error('what was deleted is still there')
+    })
+  }
+
+  #delete(keys: readonly string[]): Promise<unknown> {
+    const [key, ...more] = keys
+    if (key !== undefined && more.length === 0) return this.#keyv.delete(key)
+    return this.#keyv.deleteMany?.([...keys]) ?? Promise.all(keys.map((each) => this.#keyv.delete(each)))
+  }
+
+  /** Proven adapters tell each call of its own failure: that some other connection is lost is not theirs. */
+  #checkUndisturbed(call: Call): void {
+    if (call.disturbed && !isProven(this.#keyv)) throw call.disturbance
   }
 
   async #call<Result>(
     operation: StoreOperation,
-    run: () => Promise<Result>,
+    run: (call: Call) => Promise<Result>,
     timeout: number = this.#timeout,
-  ): Promise<{ result: Result; call: Call }> {
+  ): Promise<Result> {
     const call = newCall()
     const { made, attempt } = this.#connection()
     const { promise: late, reject } = Promise.withResolvers<never>()
     const timer = setTimeout(() => {
-      const cause = call.error ?? (attempt.ended ? undefined : attempt.error)
+      const cause = call.error ?? (attempt.ended ? undefined : attempt.error) ?? call.disturbance
       reject(new StoreUnavailableError(operation, { timedOut: true, cause }))
     }, timeout)
+    this.#inFlight.add(call)
     try {
-      const result = await Promise.race([calls.run(call, () => made.then(run)), late])
-      return { result, call }
+      return await Promise.race([calls.run(call, () => made.then(() => run(call))), late])
     } catch (error) {
       if (error instanceof StoreUnavailableError) throw error
       throw new StoreUnavailableError(operation, { timedOut: false, cause: error })
     } finally {
       call.ended = true
+      this.#inFlight.delete(call)
       clearTimeout(timer)
     }
   }
@@ -186,8 +291,7 @@ export class KeyvStore {
 
   async #connect(attempt: Call): Promise<void> {
     try {
-      const adapter = this.#adapter
-      await (adapter?.getClient === undefined ? adapter?.store : adapter)?.getClient?.()
+      await adapterOf(this.#keyv)?.getClient?.()
     } catch (error) {
       // The adapter's own error says no more than that it failed.
       throw attempt.error ?? error
@@ -195,14 +299,20 @@ export class KeyvStore {
       attempt.ended = true
     }
   }
-
-  get #adapter(): Adapter | undefined {
-    return (this.#keyv as { store?: Adapter }).store
-  }
 }
 
 function newCall(): Call {
-  return { failed: false, error: undefined, ended: false }
+  return { failed: false, error: undefined, disturbed: false, disturbance: undefined, ended: false }
+}
+
+/** What went wrong has been dealt with. */
+function forget(call: Call): void {
+  Object.assign(call, { failed: false, error: undefined })
+}
+
+/** Nobody waits for the call any more: it does nothing else to the store. */
+function checkNotGivenUp({ ended }: Call): void {
+  if (ended) throw new Error('the call was given up on')
 }
 
 function isMoved(error: unknown): boolean {
@@ -211,11 +321,4 @@ function isMoved(error: unknown): boolean {
 
 function atLeastOne(ttl: number): number {
   return Math.max(1, Math.ceil(ttl))
-}
-
-/** Keyv and its adapters answer with a boolean, an array of them, or nothing. */
-function checkWritten({ result, call }: { result: unknown; call: Call }): void {
-  if (call.failed || [result].flat().includes(false)) {
-    throw new StoreUnavailableError('write', { timedOut: false, cause: call.error ?? 'it was refused' })
-  }
 }

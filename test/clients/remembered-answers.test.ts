@@ -214,17 +214,14 @@ describe('a remembered answer is worth nothing at the very next call (P3)', () =
 
 describe('broken on purpose, it is found', () => {
   test('text not compared: a refresh by another process is not seen', async () => {
-    const broken = await mutant('clients/remembered-answers.ts', 'known.fingerprint !== fingerprint ||', '')
+    const broken = await mutant('remembered: text not compared')
     const { here, there, session } = await remembered(broken.ConfidentialClients)
     const refreshed = await there.acquireTokenSilent(session, { ...request, forceRefresh: true })
     expect((await here.acquireTokenSilent(session, request)).accessToken).not.toBe(refreshed.accessToken)
   })
 
-  // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
-  const FINGERPRINT = "`${generation ?? ''}\\n${text}`"
-
   test('generation not looked at: an eviction that crashed behind its fence is not seen', async () => {
-    const broken = await mutant('accounts/account-snapshot.ts', FINGERPRINT, 'text')
+    const broken = await mutant('remembered: generation not looked at')
     const { here, there, map, session } = await remembered(broken.ConfidentialClients)
     const { partition } = keysOf(session.homeAccountId)
     const text = map.get(partition) ?? ''
@@ -234,18 +231,14 @@ describe('broken on purpose, it is found', () => {
   })
 
   test('renewal offset ignored: a token that MSAL would renew is handed out', async () => {
-    const broken = await mutant(
-      'clients/remembered-answers.ts',
-      'const RENEWAL_OFFSET = 300',
-      'const RENEWAL_OFFSET = 0',
-    )
+    const broken = await mutant('remembered: renewal offset ignored')
     const { here, session } = await remembered(broken.ConfidentialClients)
     vi.setSystemTime(Date.now() + 3400_000)
     expect((await here.acquireTokenSilent(session, request)).fromCache).toBe(true)
   })
 
   test('shared by reference: who changes an answer changes the next one', async () => {
-    const broken = await mutant('clients/answering.ts', '...copyOf(result)', '...result')
+    const broken = await mutant('remembered: shared by reference')
     const { here, session } = await remembered(broken.ConfidentialClients)
     const first = await here.acquireTokenSilent(session, request)
     first.scopes.push('everything')
@@ -272,11 +265,7 @@ describe('bounds', () => {
   })
 
   test('with the bound lifted, more are kept', async () => {
-    const lifted = await mutant(
-      'clients/remembered-answers.ts',
-      'this.#answers.size <= this.#most.entries',
-      'true',
-    )
+    const lifted = await mutant('remembered: bound lifted')
     expect(await ask(lifted.ConfidentialClients, 20, { entries: 5 })).toBe(20)
   })
 

@@ -17,7 +17,7 @@ const MAJORS: [string, (adapter: object) => KeyvLike][] = [
 type ErrorListener = (error: Error) => void
 
 /** An adapter over a Map that fails on keys with "bad" in them, as adapters do: by throwing, or as @keyv/redis does. */
-function adapter({ silent = false, batch = true } = {}) {
+function adapter({ silent = false, batch = true, proven = true } = {}) {
   const map = new Map<string, unknown>()
   const listeners: ErrorListener[] = []
   const attempt = async <Result>(
@@ -50,6 +50,8 @@ function adapter({ silent = false, batch = true } = {}) {
     clear: async () => {
       throw new Error('never to be called')
     },
+    // As an adapter for SQL has it.
+    ...(proven && { query() {} }),
   }
 }
 
@@ -58,6 +60,8 @@ describe.each(MAJORS)('%s', (_, make) => {
     ['an adapter that throws', { silent: false, batch: true }],
     ['an adapter that only emits', { silent: true, batch: true }],
     ['an adapter without batch reads', { silent: false, batch: false }],
+    ['an adapter that is not proven', { proven: false }],
+    ['an adapter that is not proven and only emits', { silent: true, proven: false }],
   ])('over %s', (_name, kind) => {
     const store = () => new KeyvStore(make(adapter(kind)), 1000)
 
@@ -108,8 +112,17 @@ describe.each(MAJORS)('%s', (_, make) => {
 
   test('what fails after its time is nobody’s unhandled rejection', async () => {
     const late = Promise.withResolvers<never>()
-    const store = new KeyvStore(make({ ...adapter(), getMany: () => late.promise }), 10)
-    await expect(store.read(['k'])).rejects.toMatchObject({ timedOut: true })
+    const slow = {
+      ...adapter(),
+      get: () => late.promise,
+      getMany: () => late.promise,
+      set: () => late.promise,
+    }
+    for (const kind of [slow, { ...slow, query() {} }]) {
+      const store = new KeyvStore(make(kind), 10)
+      await expect(store.read(['k'])).rejects.toMatchObject({ timedOut: true })
+      await expect(store.write('k', 'v', 1000)).rejects.toMatchObject({ timedOut: true })
+    }
     late.reject(new Error('late'))
     await new Promise(setImmediate)
   })
@@ -205,7 +218,7 @@ describe.skipIf(missingProgram('redis-server'))('a real Redis, with the adapter 
   })
 
   test('answers, is paused, answers again, is killed', async () => {
-    const store = new KeyvStore(keyv, 300)
+    const store = new KeyvStore(keyv, 1_000)
     await store.write('k', 'v', 60_000)
     expect(await store.read(['k'])).toEqual(['v'])
 

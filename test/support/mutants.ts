@@ -31,7 +31,7 @@ const CORE_MUTANTS = {
   ],
   'deleted without a fence': [
     'accounts/evictions.ts',
-    'await this.#records.writePlain(fences).catch((error: unknown) => fail(error, false))',
+    'await this.#records.writeFences(fences).catch((error: unknown) => fail(error, false))',
     '',
   ],
   'sign-in does not adopt the generation': [
@@ -130,7 +130,11 @@ const CORE_MUTANTS = {
   ],
 
   // Records
-  'failed read taken for a miss': ['store/keyv-store.ts', 'if (call.failed && missing)', 'if (!call)'],
+  'failed read taken for a miss': [
+    'store/keyv-store.ts',
+    'if (call.failed && found.includes(undefined)) throw call.error',
+    '',
+  ],
   'record of any key': ['records/record.ts', 'if (itsKey !== key)', 'if (!itsKey)'],
   'malformed body not reported': ['plugins/cache-plugin.ts', 'reportMalformed(this.key)\n', '\n'],
   'record outlives its tokens': [
@@ -184,6 +188,55 @@ const CORE_MUTANTS = {
     'logout-handler.ts',
     'found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))',
     'found.links',
+  ],
+
+  // Remembered answers
+  'remembered: text not compared': [
+    'clients/remembered-answers.ts',
+    'known.fingerprint !== fingerprint ||',
+    '',
+  ],
+  'remembered: generation not looked at': [
+    'accounts/account-snapshot.ts',
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
+    "`${generation ?? ''}\\n${text}`",
+    'text',
+  ],
+  'remembered: renewal offset ignored': [
+    'clients/remembered-answers.ts',
+    'const RENEWAL_OFFSET = 300',
+    'const RENEWAL_OFFSET = 0',
+  ],
+  'remembered: shared by reference': ['clients/answering.ts', '...copyOf(result)', '...result'],
+  'remembered: bound lifted': [
+    'clients/remembered-answers.ts',
+    'this.#answers.size <= this.#most.entries',
+    'true',
+  ],
+
+  // Sessions
+  'mark of an ended session not read': [
+    'accounts/account-snapshot.ts',
+    'return mark !== undefined && (this.#id === undefined || !mark.signIns.includes(this.#id))',
+    'return mark === undefined && this.#id === null',
+  ],
+  'ended sessions count as others': [
+    'accounts/sessions.ts',
+    'return mark === undefined || mark.signIns.length > 0',
+    'return true',
+  ],
+
+  // The store, and what MSAL wrote
+  'every SyntaxError taken for a damaged value': [
+    'store/keyv-store.ts',
+    'if (!mayBeUnparseable(this.#keyv, error) || !(await isUnparseable(this.#keyv, key))) throw error',
+    'if (!mayBeUnparseable(this.#keyv, error)) throw error',
+  ],
+  'errors quote SyntaxErrors': ['errors.ts', "name === 'SyntaxError' || ", ''],
+  'refresh tokens told apart by their keys': [
+    'msal/merge.ts',
+    "return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))",
+    'return replacement === token',
   ],
 
   // Secrets

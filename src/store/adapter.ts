@@ -1,0 +1,104 @@
+import { types } from 'node:util'
+import type { KeyvLike } from './keyv-store.ts'
+
+/** A storage adapter, as far as it can be seen from behind a Keyv instance. */
+export interface Adapter {
+  get?(key: string): unknown
+  set?(key: string, value: string): unknown
+  readonly getMany?: unknown
+  readonly getClient?: () => Promise<unknown>
+  readonly query?: unknown
+  readonly redis?: { readonly mget?: unknown }
+  readonly throwOnErrors?: unknown
+  readonly client?: {
+    readonly options?: { readonly disableOfflineQueue?: unknown }
+    configGet?(name: string): Promise<Record<string, string>>
+  }
+  /** Keyv 6 puts a bridge before an adapter that was made for Keyv 5, and another class before a Map. */
+  readonly store?: Adapter
+}
+
+/** What Keyv 5 and 6 have in public, beyond what this library needs of them. */
+interface KeyvParts {
+  readonly store?: Adapter
+  readonly opts?: { readonly emitErrors?: unknown }
+  /** Keyv 5 only: whether it puts its namespace before the keys. */
+  readonly useKeyPrefix?: unknown
+  readonly namespace?: unknown
+  readonly compression?: unknown
+  readonly encryption?: unknown
+  /** What makes a record of the text that the adapter returns: in Keyv 5, and in Keyv 6. */
+  deserializeData?(text: unknown): Promise<unknown>
+  decode?(text: unknown): Promise<unknown>
+}
+
+function partsOf(keyv: KeyvLike): KeyvParts {
+  return keyv as KeyvLike & KeyvParts
+}
+
+/** The adapter that a host has made, without what Keyv 6 puts before it. */
+export function adapterOf(keyv: KeyvLike): Adapter | undefined {
+  const { store } = partsOf(keyv)
+  return typeof store?.store?.get === 'function' ? store.store : store
+}
+
+/**
+ * Whether the adapter is one of those whose every failure is seen, that of a batch read included: test/faults takes
+ * their servers away from them. They are told by what they are made of, which a bundler does not rename.
+ *
+ * Of any other it is not known what a miss, a missing event or a `true` of it is worth: many read a batch by
+ * `Promise.allSettled`, so that keys whose read failed look like keys that are not there.
+ */
+export function isProven(keyv: KeyvLike): boolean {
+  const { opts } = partsOf(keyv)
+  const adapter = adapterOf(keyv)
+  if (adapter === undefined || opts?.emitErrors === false) return false
+  if (types.isMap(adapter)) return true
+  const isRedis = isFunction(adapter.getClient) || isFunction(adapter.redis?.mget)
+  return isFunction(adapter.getMany) && (isRedis || isFunction(adapter.query))
+}
+
+/** Whether it may have been Keyv that failed, at what the store returned, and not the store. */
+export function mayBeUnparseable(keyv: KeyvLike, error: unknown): boolean {
+  const { compression, encryption } = partsOf(keyv)
+  const isOfParser = error instanceof Error && (error.name === 'SyntaxError' || error.name === 'TypeError')
+  return isOfParser || compression !== undefined || encryption !== undefined
+}
+
+/**
+ * Whether the store has something under the key that Keyv cannot make a record of. The adapter is asked for it past
+ * Keyv, so that it is not a failure of the store that is taken for a damaged value.
+ */
+export async function isUnparseable(keyv: KeyvLike, key: string): Promise<boolean> {
+  const parts = partsOf(keyv)
+  let stored: unknown
+  try {
+    stored = await parts.store?.get?.(storedKey(keyv, key))
+  } catch {
+    return false
+  }
+  if (typeof stored !== 'string') return false
+  try {
+    const decode = parts.decode ?? parts.deserializeData
+    const record = decode === undefined ? JSON.parse(stored) : await decode.call(keyv, stored)
+    return record === undefined || record === null
+  } catch {
+    return true
+  }
+}
+
+/** Of a Map: Keyv 5 takes what it cannot parse there for a miss, and says nothing. */
+export function isInMap(keyv: KeyvLike, key: string): boolean {
+  const { store } = partsOf(keyv)
+  return types.isMap(store) && store.has(storedKey(keyv, key))
+}
+
+/** The key by which Keyv asks its adapter; Keyv 6 leaves prefixes to that. */
+export function storedKey(keyv: KeyvLike, key: string): string {
+  const { useKeyPrefix, namespace } = partsOf(keyv)
+  return useKeyPrefix === true && typeof namespace === 'string' ? `${namespace}:${key}` : key
+}
+
+function isFunction(member: unknown): boolean {
+  return typeof member === 'function'
+}
