@@ -61,8 +61,7 @@ export class Stage implements Commands {
     const bytes = counter.calls === 0 ? 0 : (wire ?? counter.bytes)
     const counts = { storeCalls: counter.calls / COUNTED, bytes: bytes / COUNTED }
     await entry.signOutAll()
-    // A Map has no second opening.
-    if (address.kind !== 'map') await store.close()
+    await store.close()
     return counts
   }
 
