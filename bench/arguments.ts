@@ -29,6 +29,9 @@ export function readArguments(args: readonly string[]): Arguments {
   if (values['write-docs'] && only.length > 0) {
     throw new TypeError('--write-docs needs a whole run: leave --only out')
   }
+  if (values['write-docs'] && values.source) {
+    throw new TypeError('--write-docs is for what users run: leave --source out')
+  }
   return {
     profile: values.long ? long(profile) : profile,
     scenarios: only.length > 0 ? only : SCENARIOS,

@@ -8,7 +8,7 @@ import type { Environment } from './results.ts'
 const PACKAGES = ['@azure/msal-node', 'keyv', '@keyv/redis', '@redis/client', '@keyv/sqlite', 'sqlite3']
 
 /** The machine, and what runs on it. */
-export function describeEnvironment({ name, served, rounds }: Profile, remembers: boolean): Environment {
+export function describeEnvironment({ name, served, rounds }: Profile): Environment {
   const packages = PACKAGES.map((name) => [name, versionOf(`../node_modules/${name}/package.json`)])
   return {
     date: new Date().toISOString().slice(0, 10),
@@ -23,7 +23,6 @@ export function describeEnvironment({ name, served, rounds }: Profile, remembers
       Redis: redisVersion(),
       ...Object.fromEntries(packages),
     },
-    remembers,
     served,
     rounds,
   }

@@ -17,7 +17,6 @@ const began = performance.now()
 const measurements: Measurement[] = []
 const heap: HeapMeasurement[] = []
 const skipped: string[] = []
-let remembers = false
 
 for (const group of groupsOf(profile).filter(({ scenario }) => scenarios.includes(scenario))) {
   const name = headingOf(group)
@@ -26,10 +25,9 @@ for (const group of groupsOf(profile).filter(({ scenario }) => scenarios.include
     continue
   }
   progress(name)
-  const run = await runGroup(group, profile, library)
-  remembers = run.remembers
-  measurements.push(...run.results)
-  console.log(`\n${name}\n\n${groupTable(run.results)}`)
+  const measured = await runGroup(group, profile, library)
+  measurements.push(...measured)
+  console.log(`\n${name}\n\n${groupTable(measured)}`)
 }
 
 if (scenarios.includes('heap')) {
@@ -37,16 +35,14 @@ if (scenarios.includes('heap')) {
   const name = `heap: ${profile.heapAccounts.toLocaleString('en')} accounts served, Redis`
   if (entrants.every(({ store }) => isAvailable(store))) {
     progress(name)
-    const run = await runHeap(entrants, library)
-    remembers = run.remembers
-    heap.push(...run.results)
+    heap.push(...(await runHeap(entrants, library)))
     console.log(`\n${name}\n\n${heapTable(heap)}`)
   } else {
     skipped.push(name)
   }
 }
 
-const results: Results = { environment: describeEnvironment(profile, remembers), measurements, heap }
+const results: Results = { environment: describeEnvironment(profile), measurements, heap }
 console.log(`\nwhat is to be reached\n\n${boundsTable(results)}`)
 writeResults(LATEST, results)
 progress(`done; the figures are in ${LATEST}`)

@@ -59,8 +59,6 @@ export interface Environment {
   readonly memory: number
   readonly system: string
   readonly versions: Readonly<Record<string, string>>
-  /** Whether this build of the library remembers answers. */
-  readonly remembers: boolean
   /** How many accounts are served in turn, at most. */
   readonly served: number
   readonly rounds: number

@@ -11,24 +11,14 @@ import { Worker } from './worker/worker.ts'
 /** The scenarios whose store calls and bytes are counted: in the others they are the same. */
 const COUNTED: ReadonlySet<string> = new Set(['hit', 'operations'])
 
-export interface Run<Result> {
-  readonly results: readonly Result[]
-  /** Whether the library has remembered answers. */
-  readonly remembers: boolean
-}
-
 /** Measures a group in processes of its own, over stores of its own: round by round, everybody in turn. */
-export async function runGroup(
-  group: Group,
-  profile: Profile,
-  library: LibraryName,
-): Promise<Run<Measurement>> {
+export async function runGroup(group: Group, profile: Profile, library: LibraryName): Promise<Measurement[]> {
   const { entrants, processes, scenario, concurrency } = group
   const servers = new Servers()
   const workers = Array.from({ length: processes }, () => new Worker())
   try {
     const spec = await specOf(group, profile.served, library, servers)
-    const [remembers = false] = await Promise.all(workers.map((worker) => worker.call('open', spec)))
+    await Promise.all(workers.map((worker) => worker.call('open', spec)))
     await workers[0]?.call('populate')
     const counts = COUNTED.has(scenario) && concurrency === 1 ? await countEach(workers[0], entrants) : []
     const turns: Turn[][][] = entrants.map(() => [])
@@ -39,12 +29,11 @@ export async function runGroup(
       }
     }
     await Promise.all(workers.map((worker) => worker.call('close')))
-    const results = entrants.map((entrant, index) => ({
+    return entrants.map((entrant, index) => ({
       ...settingOf(group, entrant),
       ...summary(turns[index] ?? []),
       ...counts[index],
     }))
-    return { results, remembers }
   } finally {
     await Promise.all(workers.map((worker) => worker.end()))
     await servers.stop()
@@ -55,7 +44,7 @@ export async function runGroup(
 export async function runHeap(
   entrants: readonly Entrant[],
   library: LibraryName,
-): Promise<Run<HeapMeasurement>> {
+): Promise<HeapMeasurement[]> {
   const servers = new Servers()
   const workers: Worker[] = []
   const start = () => {
@@ -67,7 +56,7 @@ export async function runHeap(
     const most = Math.max(...entrants.map(({ accounts }) => accounts))
     const spec = await specOf({ operation: 'hit', concurrency: 1, entrants }, most, library, servers)
     const filler = start()
-    const remembers = await filler.call('open', spec)
+    await filler.call('open', spec)
     await filler.call('populate')
     await filler.end()
     const results: HeapMeasurement[] = []
@@ -77,7 +66,7 @@ export async function runHeap(
       results.push({ ...entrant, ...(await worker.call('serve', index)) })
       await worker.end()
     }
-    return { results, remembers }
+    return results
   } finally {
     await Promise.all(workers.map((worker) => worker.end()))
     await servers.stop()

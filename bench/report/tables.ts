@@ -11,6 +11,7 @@ import { boundsTable } from './bounds.ts'
 import { type Cell, integer, kilobytes, megabytes, microseconds, table } from './format.ts'
 
 const NOT_MEASURED = 'Not measured.'
+const QUICK = '- **A quick run: it shows that everything runs, its figures mean nothing.**'
 
 /** All that was measured of one group. */
 export function groupTable(measurements: readonly Measurement[]): string {
@@ -117,16 +118,10 @@ function distinctLabels(measurements: readonly Measurement[]): string[] {
 function environment({ environment: it }: Results): string {
   const versions = Object.entries(it.versions).map(([name, version]) => `${name} ${version}`)
   const gigabytes = Math.round(it.memory / 1_000_000_000)
-  const caveats = [
-    it.profile === 'quick'
-      ? '- **A quick run: it shows that everything runs, its figures mean nothing.**'
-      : [],
-    it.remembers ? [] : '- This build of msal-keyv has no remembered answers: every hit is a first hit.',
-  ].flat()
   return [
     `- ${it.date}; ${it.cpu}, ${it.cores} cores, ${gigabytes} GB; ${it.system}`,
     `- ${versions.join(', ')}`,
     `- ${it.rounds} rounds, up to ${it.served} accounts served in turn`,
-    ...caveats,
+    ...(it.profile === 'quick' ? [QUICK] : []),
   ].join('\n')
 }

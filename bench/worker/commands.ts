@@ -24,8 +24,7 @@ export interface Counts {
 
 /** What a parent process asks of its workers. Entrants are named by their index. */
 export interface Commands {
-  /** @returns whether the library has remembered answers */
-  open(spec: Spec): Promise<boolean>
+  open(spec: Spec): Promise<void>
   /** Stores every entrant's accounts. For one worker of a group. */
   populate(): Promise<void>
   count(entrant: number): Promise<Counts>

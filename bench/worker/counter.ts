@@ -1,3 +1,5 @@
+import { types } from 'node:util'
+
 /** The methods of Keyv, of its adapters and of node-redis that take a trip to the store. */
 const TRIPS: ReadonlySet<string | symbol> = new Set([
   ...['get', 'getMany', 'getRaw', 'getManyRaw', 'has', 'hasMany', 'mGet'],
@@ -19,6 +21,8 @@ export class Counter {
     return new Proxy(client, {
       get: (target, property) => {
         const value: unknown = Reflect.get(target, property, target)
+        // Maps are told from other adapters by what a proxy is not.
+        if (types.isMap(value)) return value
         if (property === 'store' && typeof value === 'object' && value !== null) {
           return this.countingCalls(value)
         }
@@ -52,6 +56,33 @@ export class Counter {
   #counted<Answer>(answer: Answer): Answer {
     this.bytes += bytesOf(answer)
     return answer
+  }
+}
+
+/** A copy of a Map that counts what it is given and answers. */
+export class CountingMap extends Map<string, unknown> {
+  readonly #counter: Counter
+
+  constructor(counter: Counter, entries: Iterable<readonly [string, unknown]> = []) {
+    super()
+    this.#counter = counter
+    for (const [key, value] of entries) super.set(key, value)
+  }
+
+  override get(key: string): unknown {
+    const value = super.get(key)
+    this.#counter.bytes += bytesOf([key, value])
+    return value
+  }
+
+  override set(key: string, value: unknown): this {
+    this.#counter.bytes += bytesOf([key, value])
+    return super.set(key, value)
+  }
+
+  override delete(key: string): boolean {
+    this.#counter.bytes += bytesOf(key)
+    return super.delete(key)
   }
 }
 

@@ -5,7 +5,7 @@ import { makers } from './contenders/index.ts'
 import { cacheOf } from './contenders/together.ts'
 import { Counter } from './counter.ts'
 import { Entry, makeUsers } from './entry.ts'
-import { type LoadedLibrary, loadLibrary } from './library.ts'
+import { type Library, loadLibrary } from './library.ts'
 import { openStore, type Store, type StoreAddress } from './stores.ts'
 import type { Turn } from './turn.ts'
 
@@ -16,11 +16,11 @@ const COUNTED = 4
 export class Stage implements Commands {
   readonly #entra = new EntraStandIn()
   readonly #stores = new Map<string, Store>()
-  #parts: { spec: Spec; library: LoadedLibrary; users: User[] } | undefined
+  #parts: { spec: Spec; library: Library; users: User[] } | undefined
   #entries: Entry[] = []
   #key: Promise<SigningKey> | undefined
 
-  async open(spec: Spec): Promise<boolean> {
+  async open(spec: Spec): Promise<void> {
     const most = Math.max(...spec.entrants.map(({ accounts }) => accounts))
     const library = await loadLibrary(spec.library)
     const users = makeUsers(this.#entra, Math.min(spec.served, most))
@@ -30,7 +30,6 @@ export class Stage implements Commands {
       entry.assumePopulated()
       this.#entries.push(entry)
     }
-    return library.remembers
   }
 
   async populate(): Promise<void> {
@@ -62,8 +61,7 @@ export class Stage implements Commands {
     const bytes = counter.calls === 0 ? 0 : (wire ?? counter.bytes)
     const counts = { storeCalls: counter.calls / COUNTED, bytes: bytes / COUNTED }
     await entry.signOutAll()
-    // A Map has no second opening.
-    if (address.kind !== 'map') await store.close()
+    await store.close()
     return counts
   }
 

@@ -1,7 +1,7 @@
 import KeyvRedis, { createClient } from '@keyv/redis'
 import KeyvSqlite from '@keyv/sqlite'
 import { Keyv } from 'keyv'
-import type { Counter } from './counter.ts'
+import { type Counter, CountingMap } from './counter.ts'
 
 /** Where a store is, as JSON that a worker can be handed. A Map is known by its name within one process. */
 export type StoreAddress =
@@ -34,14 +34,12 @@ export interface Store {
 }
 
 type Opened = Omit<Store, 'check'>
-type Wrap = <T extends object>(adapter: T) => T
 
 const maps = new Map<string, Map<string, unknown>>()
 
 /** @param counter counts what is done by this opening of the store */
 export async function openStore(address: StoreAddress, counter?: Counter): Promise<Store> {
-  const wrap: Wrap = (adapter) => counter?.countingBytes(adapter) ?? adapter
-  const opened = await open(address, wrap)
+  const opened = await open(address, counter)
   const failures: unknown[] = []
   opened.keyv.on('error', (error: unknown) => failures.push(error))
   const store = {
@@ -67,33 +65,33 @@ export function textsOf(keyv: Keyv): Texts {
   }
 }
 
-function open(address: StoreAddress, wrap: Wrap): Promise<Opened> {
-  if (address.kind === 'map') return openMap(address.name, wrap)
-  if (address.kind === 'sqlite') return openSqlite(address.file, wrap)
+function open(address: StoreAddress, counter: Counter | undefined): Promise<Opened> {
+  if (address.kind === 'map') return openMap(address.name, counter)
+  if (address.kind === 'sqlite') return openSqlite(address.file, counter)
   return openRedis(address.url, address.kind === 'redis-cached')
 }
 
-async function openMap(name: string, wrap: Wrap): Promise<Opened> {
+async function openMap(name: string, counter: Counter | undefined): Promise<Opened> {
   const map = maps.get(name) ?? new Map<string, unknown>()
   maps.set(name, map)
   return {
-    keyv: new Keyv({ store: wrap(map) }),
+    keyv: new Keyv({ store: counter === undefined ? map : new CountingMap(counter, map) }),
     redis: undefined,
     async fill(count, record) {
       for (let n = 0; n < count; n++) map.set(`filler:${n}`, record)
     },
     traffic: async () => undefined,
     async close() {
-      maps.delete(name)
+      if (counter === undefined) maps.delete(name)
     },
   }
 }
 
-async function openSqlite(file: string, wrap: Wrap): Promise<Opened> {
+async function openSqlite(file: string, counter: Counter | undefined): Promise<Opened> {
   const adapter = new KeyvSqlite({ uri: `sqlite://${file}`, busyTimeout: 1_000 })
   await adapter.query('PRAGMA journal_mode = WAL')
   return {
-    keyv: new Keyv(wrap(adapter), { namespace: '', useKeyPrefix: false }),
+    keyv: new Keyv(counter?.countingBytes(adapter) ?? adapter, { namespace: '', useKeyPrefix: false }),
     redis: undefined,
     async fill(count, record) {
       const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)'

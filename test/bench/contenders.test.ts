@@ -3,7 +3,7 @@ import Keyv from 'keyv'
 import { describe, expect, test } from 'vitest'
 import { CONTENDER_NAMES, CONTENDERS, type ContenderName } from '../../bench/contenders.ts'
 import { makers } from '../../bench/worker/contenders/index.ts'
-import { Counter } from '../../bench/worker/counter.ts'
+import { Counter, CountingMap } from '../../bench/worker/counter.ts'
 import { Entry, makeUsers } from '../../bench/worker/entry.ts'
 import { loadLibrary } from '../../bench/worker/library.ts'
 import { type Store, textsOf } from '../../bench/worker/stores.ts'
@@ -15,8 +15,8 @@ import { EntraStandIn } from '../support/entra.ts'
 async function contender(name: ContenderName, sealed = false) {
   const entra = new EntraStandIn()
   const counter = new Counter()
-  const map = new Map<string, unknown>()
-  const keyv = counter.countingCalls(new Keyv({ store: counter.countingBytes(map) }))
+  const map = new CountingMap(counter)
+  const keyv = counter.countingCalls(new Keyv({ store: map }))
   const store = { keyv, redis: textsOf(keyv) } as Store
   const made = makers[name]({
     library: await loadLibrary('src'),

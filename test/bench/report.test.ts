@@ -13,7 +13,6 @@ const environment: Environment = {
   memory: 8_000_000_000,
   system: 'Linux, x64',
   versions: {},
-  remembers: true,
   served: 200,
   rounds: 3,
 }

@@ -61,6 +61,7 @@ describe('arguments', () => {
   test.each([
     [['--only', 'nothing'], /--only takes one of hit, operations/],
     [['--only', 'hit', '--write-docs'], /whole run/],
+    [['--source', '--write-docs'], /what users run/],
     [['--fast'], /--fast/],
   ])('%j is refused', (args, problem) => {
     expect(() => readArguments(args)).toThrow(problem)

@@ -3,7 +3,7 @@ import type { EncryptionKey } from '../../../src/index.ts'
 import type { SigningKey } from '../../../test/logout/provider.ts'
 import { type EntraStandIn, SCOPES, type User } from '../../../test/support/entra.ts'
 import type { Operation } from '../../contenders.ts'
-import type { LoadedLibrary } from '../library.ts'
+import type { Library } from '../library.ts'
 import type { Store } from '../stores.ts'
 import type { Call } from '../turn.ts'
 
@@ -23,7 +23,7 @@ export interface Contender extends Readonly<Partial<Record<Operation, Arrange>>>
 
 /** What a contender is made of. */
 export interface Parts {
-  readonly library: LoadedLibrary
+  readonly library: Library
   readonly entra: EntraStandIn
   readonly store: Store
   /** Of nobody else's in that store. */

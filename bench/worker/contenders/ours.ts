@@ -1,9 +1,14 @@
 /** msal-keyv. */
 import { randomUUID } from 'node:crypto'
-import type { ConfidentialClients, HostSession, LogoutHandler, LogoutRequest } from '../../../src/index.ts'
+import type {
+  ConfidentialClients,
+  ConfidentialClientsOptions,
+  HostSession,
+  LogoutHandler,
+  LogoutRequest,
+} from '../../../src/index.ts'
 import { claims, sign } from '../../../test/logout/provider.ts'
 import { CLIENT_ID, SCOPES, TENANT_ID, type User } from '../../../test/support/entra.ts'
-import type { RememberedAnswers } from '../library.ts'
 import { acquireSilently, type Contender, expectHit, type Parts, REDIRECT_URI } from './contender.ts'
 
 /** A client of the host's own for each request. */
@@ -31,10 +36,13 @@ export function clients(parts: Parts): Contender {
 
 /** It remembers one answer, so that with accounts in turn every hit is the first of its account. */
 export function firstHits(parts: Parts): Contender {
-  return confidentialClients(parts, parts.library.remembers ? { rememberedAnswers: { entries: 1 } } : {})
+  return confidentialClients(parts, { rememberedAnswers: { entries: 1 } })
 }
 
-function confidentialClients(parts: Parts, remembered: RememberedAnswers): Contender {
+function confidentialClients(
+  parts: Parts,
+  remembered: Pick<ConfidentialClientsOptions, 'rememberedAnswers'>,
+): Contender {
   const { library, entra, store, name, encryptionKeys } = parts
   const options = { store: store.keyv, namespace: name, encryptionKeys, ...remembered }
   const msal = new library.ConfidentialClients(entra.configuration(), options)
