@@ -33,13 +33,8 @@ beforeEach(async () => {
   const app = express()
   host = await listening(app.listen(0, '127.0.0.1'))
   kept = undefined
-  const plugin = {
-    evictDirectoryUser: async (tenantId: string, objectId: string) => [
-      await msal.plugin.evictAccount(`${objectId}.${tenantId}`),
-    ],
-  }
   Object.assign(globals, {
-    ...{ app, msal, plugin, tenantId: TENANT_ID },
+    ...{ app, msal, plugin: msal.plugin, tenantId: TENANT_ID },
     clientState: 'vNRy3jzT8nUqCjX2pW0aQm5k',
     notificationUrl: `${host.url}/graph-notifications`,
   })

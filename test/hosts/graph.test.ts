@@ -37,7 +37,7 @@ const evictAll: Handle = async (request) => {
     if (notification.kind === 'notifications') {
       received.push(notification)
       for (const { tenantId, objectId } of notification.users) {
-        await msal.plugin.evictAccount(`${objectId}.${tenantId}`)
+        await msal.plugin.evictDirectoryUser(tenantId, objectId)
       }
     }
     return notification.response

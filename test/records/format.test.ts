@@ -20,13 +20,15 @@ function cells(first: string): string[][] {
   )
 }
 
-/** By the page, with the `name`s that it gives for a kind. */
-function keysOf(kind: string, value: string): string[] {
-  const [, names = ''] = cells(kind).find((row) => row.length === 4) ?? []
-  return names.split(', ').map((name) => {
-    const identity = JSON.stringify([name.replaceAll('`', ''), CLIENT_ID, null, value])
-    return `mk1_{${createHash('sha256').update(identity).digest('base64url')}}_${kind}`
-  })
+/** By the page. */
+function keyOf(kind: string, value: string): string {
+  return `mk1_{${digestOf(kind, value)}}_${kind}`
+}
+
+function digestOf(kind: string, value: string): string {
+  const [, name = ''] = cells(kind).find((row) => row.length === 4) ?? []
+  const identity = JSON.stringify([name.replaceAll('`', ''), CLIENT_ID, null, value])
+  return createHash('sha256').update(identity).digest('base64url')
 }
 
 let world: EveryFlow
@@ -46,20 +48,37 @@ test('docs/record-format.md says what every record is called', () => {
   const hash = createHash('sha256').update(assertion).digest('base64url')
   const { jti } = decodeJwt(logoutToken)
   const expected = {
-    p: keysOf('p', ada.homeAccountId),
-    g: keysOf('g', evicted[0]?.homeAccountId ?? ''),
-    a: keysOf('a', TENANT_ID.toLowerCase()),
-    o: keysOf('o', hash),
-    l: keysOf('l', sessionKey),
-    s: [
-      keysOf('s', JSON.stringify([template, ada.sid]))[0],
-      keysOf('s', JSON.stringify([template, ada.sub]))[1],
-    ],
-    j: keysOf('j', JSON.stringify([issuer, jti])),
+    p: keyOf('p', ada.homeAccountId),
+    g: keyOf('g', evicted[0]?.homeAccountId ?? ''),
+    i: keyOf('i', ada.homeAccountId),
+    a: keyOf('a', TENANT_ID.toLowerCase()),
+    o: keyOf('o', hash),
+    l: keyOf('l', sessionKey),
+    s: keyOf('s', JSON.stringify([template, ada.sid])),
+    u: keyOf('u', JSON.stringify([template, 'the session of Grace'])),
+    n: keyOf('n', JSON.stringify([template, ada.sub])),
+    d: keyOf('d', JSON.stringify([ada.tid, ada.oid])),
+    j: keyOf('j', JSON.stringify([issuer, jti])),
   }
-  for (const keys of Object.values(expected))
-    expect([...plaintext.keys()]).toEqual(expect.arrayContaining(keys))
-  expect(Object.keys(expected).map((kind) => `_${kind}`)).toEqual(expect.arrayContaining([...KINDS]))
+  expect([...plaintext.keys()]).toEqual(expect.arrayContaining(Object.values(expected)))
+  expect(Object.keys(expected).map((kind) => `_${kind}`)).toEqual([...KINDS])
+})
+
+test('docs/record-format.md says what the mark of an ended session is called, and what its links say', async () => {
+  const map = new Map<string, string>()
+  const store = new Keyv(map, { useKeyPrefix: false })
+  const { msal, ada, session } = await runEveryFlow(store, {}, 'small')
+  await msal.signOut(session, { postLogoutRedirectUri: 'https://app.example/', ends: 'session' })
+  const mark = digestOf('e_<digest>', ada.sid ?? '')
+  const account = keyOf('g', ada.homeAccountId).slice(0, -1)
+  expect([...map.keys()].filter((key) => key.includes('}_e_'))).toEqual([`${account}e_${mark}`])
+
+  const issuer = world.entra.issuerFor(TENANT_ID)
+  const key = keyOf('s', JSON.stringify([issuer.replace(TENANT_ID, '{tenantid}'), ada.sid]))
+  const { value } = JSON.parse(map.get(key) ?? '{}') as { value: string }
+  const [row] = JSON.parse(value.slice(value.indexOf('\n'))) as unknown[][]
+  const time = expect.any(Number)
+  expect(row).toEqual([ada.homeAccountId, session.generation, issuer, time, time, time, mark])
 })
 
 test('docs/record-format.md says which records are sealed', () => {

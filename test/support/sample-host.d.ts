@@ -17,7 +17,7 @@ import type {
 interface AppSession {
   account: HostSession
   pending?: PendingSignIn
-  destroy(done: (error?: unknown) => void): void
+  regenerate(done: (error?: unknown) => void): void
 }
 
 interface AppRequest extends IncomingMessage {
