@@ -5,8 +5,12 @@ const test = { testTimeout: LONG ? 600_000 : 60_000, hookTimeout: 60_000 }
 
 /** What must hold with MSAL's other majors too, and with the newest as it is published. */
 const acrossMajors = [
-  'test/contract/map.test.ts',
+  'test/msal/contract.test.ts',
+  'test/msal/memory.test.ts',
+  'test/msal/split.test.ts',
   'test/plugins/account.test.ts',
+  'test/plugins/sign-in.test.ts',
+  'test/contract/map.test.ts',
   'test/clients.test.ts',
   'test/clients/sign-in.test.ts',
   'test/clients/token-credential.test.ts',
