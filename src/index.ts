@@ -41,10 +41,10 @@ export {
   type GraphValidation,
   parseGraphNotification,
 } from './logout/graph-notification.ts'
+export type { LogoutRequest, LogoutRequestHeaders } from './logout/logout-request.ts'
 export type { EvictedSession, LogoutOutcome, LogoutResult } from './logout/outcome.ts'
 export { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from './logout/parse.ts'
 export { parsePostLogout } from './logout/post-logout.ts'
-export type { LogoutRequest, LogoutRequestHeaders } from './logout/request.ts'
 export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
 export { LogoutHandler, type LogoutHandlerOptions } from './logout-handler.ts'
 export type { KeyvCachePluginOptions } from './options.ts'
@@ -52,7 +52,7 @@ export { KeyvCachePlugin } from './plugin.ts'
 export type { ImportedAccount, ImportReport, SkippedAccount } from './plugins/import.ts'
 export { type EncryptionKey, generateEncryptionKey } from './records/encryption-keys.ts'
 export type { StoreCheck, StoreWarning } from './store/check.ts'
-export type { KeyvLike } from './store/keyv-store.ts'
+export type { KeyvLike } from './store/keyv-like.ts'
 export {
   type IoredisConnection,
   type NodeRedisConnection,

@@ -6,6 +6,7 @@ import { report, trace } from './diagnostics.ts'
 import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
 import type { LogoutTokenExpectations } from './logout/back-channel.ts'
 import { matchesIssuer } from './logout/issuer.ts'
+import type { LogoutRequest } from './logout/logout-request.ts'
 import { type EvictedSession, failed, type LogoutOutcome, succeeded } from './logout/outcome.ts'
 import {
   type LogoutCallback,
@@ -13,7 +14,6 @@ import {
   parseCallback,
   resolveLogoutOptions,
 } from './logout/parse.ts'
-import type { LogoutRequest } from './logout/request.ts'
 import { coreOf, KeyvCachePlugin } from './plugin.ts'
 
 /** Whose logout callbacks are taken, how they are verified, and what they end. */

@@ -7,7 +7,7 @@ import Keyv from 'keyv'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type DiagnosticsEvents, TRACES } from '../src/diagnostics.ts'
 import * as library from '../src/index.ts'
-import { ConfidentialClients, generateEncryptionKey, type KeyvLike } from '../src/index.ts'
+import { ConfidentialClients, generateEncryptionKey, type KeyvLike, LogoutHandler } from '../src/index.ts'
 import { redis } from './contract/stores/redis.ts'
 import { sqlite } from './contract/stores/sqlite.ts'
 import { formsOf, namesFoundIn } from './support/clear-text.ts'
@@ -257,6 +257,10 @@ async function provoke(
   again.release()
   await attempt(() => unstored)
   fail(false)
+  // Callbacks of an issuer that no sign-in is of.
+  const elsewhere = new ConfidentialClients(entra.configuration(), { ...options, store })
+  new LogoutHandler(elsewhere, { issuer: 'https://op.example' })
+  await attempt(() => elsewhere.acquireTokenByCode(code(ada)))
   // Records that are not what they should be.
   for (const [key, text] of map) map.set(key, text.replace('v1.', 'v2.').replace('"v\\":1', '"v\\":2'))
   for (const { error } of await useAll()) errors.push(error)

@@ -42,7 +42,8 @@ export interface TokenCacheView {
 export async function readRecords(store: Keyv): Promise<RecordView[]> {
   const records: RecordView[] = []
   for await (const [key, value] of entriesOf(store)) {
-    if (key.startsWith('mk1_')) records.push(viewRecord(key, value))
+    // The canary, by which the library sees that a store answers, holds nothing.
+    if (key.startsWith('mk1_{')) records.push(viewRecord(key, value))
   }
   return records.sort((a, b) => a.key.localeCompare(b.key))
 }

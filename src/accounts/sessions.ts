@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import { type KeyNames, linkKind } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 import { type Records, recordIn } from '../records/records.ts'
-import type { AccountSnapshot } from './account-snapshot.ts'
 import { GENERATION_LIFETIME } from './generation.ts'
 import type { SignInRef } from './identity.ts'
 import type { LinkedAccount, Links, SessionLink } from './links.ts'
@@ -50,7 +49,7 @@ export class Sessions {
    * A host session that begins now, in the provider's session that the account was loaded with.
    * @returns its id, and the record to write where the provider's session was ended before
    */
-  begin({ mark }: Pick<AccountSnapshot, 'mark'>): { id: string; records: StoredRecord[] } {
+  begin({ mark }: { readonly mark: SessionMark | undefined }): { id: string; records: StoredRecord[] } {
     const id = randomBytes(12).toString('base64url')
     if (mark === undefined) return { id, records: [] }
     return { id, records: [markRecord(mark.key, [...mark.signIns, id].slice(-MOST_SIGN_INS))] }

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { ConfigurationError } from '../errors.ts'
-import type { LogoutRequest } from './request.ts'
+import type { LogoutRequest } from './logout-request.ts'
 
 /** How long a whole body may take to arrive, in milliseconds. */
 export const BODY_TIMEOUT = 5000

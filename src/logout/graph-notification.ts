@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { ConfigurationError, GraphNotificationError } from '../errors.ts'
 import { BadRequestError } from './body.ts'
-import { type LogoutRequest, onlyValue, receive } from './request.ts'
+import type { LogoutRequest } from './logout-request.ts'
+import { onlyValue, receive } from './request.ts'
 
 /** Whose notifications {@link parseGraphNotification} believes. */
 export interface GraphNotificationOptions {

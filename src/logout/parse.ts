@@ -5,7 +5,8 @@ import { BadRequestError } from './body.ts'
 import { type ForeignCallback, type FrontChannelCallback, parseFrontChannel } from './front-channel.ts'
 import { checkIssuer } from './issuer.ts'
 import { keysOf } from './keys.ts'
-import { type LogoutRequest, receive } from './request.ts'
+import type { LogoutRequest } from './logout-request.ts'
+import { receive } from './request.ts'
 
 /** Whose logout callbacks are taken, and how they are verified. */
 export interface LogoutOptions {

@@ -1,5 +1,6 @@
 import { BadRequestError } from './body.ts'
-import { type LogoutRequest, onlyValue, receive } from './request.ts'
+import type { LogoutRequest } from './logout-request.ts'
+import { onlyValue, receive } from './request.ts'
 
 /**
  * The `state` with which the browser comes back from the provider: RP-Initiated Logout 1.0 §3.

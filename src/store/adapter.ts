@@ -1,5 +1,6 @@
 import { types } from 'node:util'
-import type { KeyvLike } from './keyv-store.ts'
+import type { KeyvLike } from './keyv-like.ts'
+import { RedisConnectionStore } from './redis-connection-store.ts'
 
 /** A storage adapter, as far as it can be seen from behind a Keyv instance. */
 export interface Adapter {
@@ -50,6 +51,7 @@ export function adapterOf(keyv: KeyvLike): Adapter | undefined {
  * `Promise.allSettled`, so that keys whose read failed look like keys that are not there.
  */
 export function isProven(keyv: KeyvLike): boolean {
+  if (keyv instanceof RedisConnectionStore) return true
   const { opts } = partsOf(keyv)
   const adapter = adapterOf(keyv)
   if (adapter === undefined || opts?.emitErrors === false) return false

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pass } from 'node:timers/promises'
 import { StoreUnavailableError } from '../errors.ts'
-import type { KeyvLike, KeyvStore } from './keyv-store.ts'
+import type { KeyvLike } from './keyv-like.ts'
+import type { KeyvStore } from './keyv-store.ts'
 
 /** Something about the store that works now and will cost later. `code` never changes. */
 export interface StoreWarning {

@@ -1,20 +1,7 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { type StoreOperation, StoreUnavailableError } from '../errors.ts'
 import { adapterOf, isInMap, isProven, isUnparseable, mayBeUnparseable } from './adapter.ts'
-
-/**
- * What this library needs of a Keyv instance. Keyv 5 (from 5.6) and 6 fit; their two `Keyv` classes are not
- * assignable to each other, hence a structural type.
- */
-export interface KeyvLike {
-  getRaw(key: string): Promise<unknown>
-  getMany(keys: string[]): Promise<unknown>
-  set(key: string, value: string, ttl: number): Promise<unknown>
-  setMany?(entries: { key: string; value: string; ttl: number }[]): Promise<unknown>
-  delete(key: string): Promise<unknown>
-  deleteMany?(keys: string[]): Promise<unknown>
-  on(event: 'error', listener: (error: unknown) => void): unknown
-}
+import { type Call, calls, checkNotGivenUp, forget, listen, newCall } from './calls.ts'
+import type { KeyvLike } from './keyv-like.ts'
 
 /** What to write; the lifetime is in milliseconds. */
 export interface StoreEntry {
@@ -31,15 +18,6 @@ const CANARY = 'mk1_canary'
 /** Below the 30 days after which memcached takes an expiry for a date. Milliseconds. */
 const CANARY_LIFETIME = 7 * 24 * 60 * 60 * 1000
 
-interface Call {
-  failed: boolean
-  error: unknown
-  /** Whether an `error` event that belongs to no call came meanwhile, and which. */
-  disturbed: boolean
-  disturbance: unknown
-  ended: boolean
-}
-
 /** The first connection of an adapter that makes one. */
 interface Connection {
   readonly made: Promise<void>
@@ -47,35 +25,7 @@ interface Connection {
   readonly attempt: Call
 }
 
-// Keyv reports a failed call by an `error` event and a plain result. The event is emitted in the asynchronous
-// context of the call it belongs to, so this tells whose it is, under concurrency too.
-const calls = new AsyncLocalStorage<Call>()
-/** The calls in flight on a Keyv that is listened to. */
-const live = new WeakMap<KeyvLike, Set<Call>>()
 const connections = new WeakMap<KeyvLike, Connection>()
-
-function listen(keyv: KeyvLike): Set<Call> {
-  const known = live.get(keyv)
-  if (known !== undefined) return known
-  const inFlight = new Set<Call>()
-  live.set(keyv, inFlight)
-  keyv.on('error', (error) => attributeError(error, inFlight))
-  return inFlight
-}
-
-function attributeError(error: unknown, inFlight: ReadonlySet<Call>): void {
-  const call = calls.getStore()
-  // A socket opened within a call inherits its context for life; later errors are not that call's.
-  if (call === undefined || call.ended) {
-    for (const each of inFlight) {
-      each.disturbed = true
-      each.disturbance ??= error
-    }
-    return
-  }
-  call.failed = true
-  call.error ??= error
-}
 
 /**
  * A Keyv store whose failures look like failures: every call ends in time, and an outage is never a miss.
@@ -299,20 +249,6 @@ export class KeyvStore {
       attempt.ended = true
     }
   }
-}
-
-function newCall(): Call {
-  return { failed: false, error: undefined, disturbed: false, disturbance: undefined, ended: false }
-}
-
-/** What went wrong has been dealt with. */
-function forget(call: Call): void {
-  Object.assign(call, { failed: false, error: undefined })
-}
-
-/** Nobody waits for the call any more: it does nothing else to the store. */
-function checkNotGivenUp({ ended }: Call): void {
-  if (ended) throw new Error('the call was given up on')
 }
 
 function isMoved(error: unknown): boolean {

@@ -1,5 +1,5 @@
 import { ConfigurationError } from '../errors.ts'
-import type { KeyvLike } from './keyv-store.ts'
+import type { KeyvLike } from './keyv-like.ts'
 
 /** What a record store needs of an ioredis connection or cluster, or of any object that is one in these. */
 export interface IoredisConnection {

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ProtocolMode } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type RunningProvider, startProvider } from '../../examples/demo/provider.ts'
@@ -26,23 +25,8 @@ beforeAll(async () => {
   await once(app, 'listening')
   redirectUri = `http://127.0.0.1:${(app.address() as AddressInfo).port}/callback`
   provider = await startProvider()
-  const { clientSecret } = await provider.register({
-    client_id: clientId,
-    redirect_uris: [redirectUri],
-    grant_types: ['authorization_code', 'refresh_token'],
-  })
-  msal = new ConfidentialClients(
-    {
-      auth: {
-        clientId,
-        clientSecret,
-        authority: provider.issuer,
-        knownAuthorities: [new URL(provider.issuer).host],
-      },
-      system: { networkClient: provider.networkClient, protocolMode: ProtocolMode.OIDC },
-    },
-    { store: new Keyv() },
-  )
+  const configuration = await provider.register({ clientId, redirectUri })
+  msal = new ConfidentialClients(configuration, { store: new Keyv() })
 })
 afterAll(async () => {
   app.close()

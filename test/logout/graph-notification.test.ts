@@ -8,7 +8,7 @@ import {
   MOST_NOTIFICATIONS,
   parseGraphNotification,
 } from '../../src/logout/graph-notification.ts'
-import type { LogoutRequest } from '../../src/logout/request.ts'
+import type { LogoutRequest } from '../../src/logout/logout-request.ts'
 import { DIRECTORY, lifecycleNotification, userNotification } from '../support/graph-notifications.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'

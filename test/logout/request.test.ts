@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { ConfigurationError } from '../../src/errors.ts'
-import { LONGEST_REQUEST, type LogoutRequest, onlyValue, receive } from '../../src/logout/request.ts'
+import type { LogoutRequest } from '../../src/logout/logout-request.ts'
+import { LONGEST_REQUEST, onlyValue, receive } from '../../src/logout/request.ts'
 import { badRequest } from './outcome.ts'
 
 const FORM = 'application/x-www-form-urlencoded'

@@ -104,7 +104,7 @@ for (const [store, rowsIn] of [
           if (kind === '_p' && !isShort) expect(lifetime).toBeGreaterThan(FORTNIGHT - 60 * SECOND)
         }
         // All links of the user without a refresh token end with the tokens.
-        const links = rows.filter(({ key }) => LINKS.includes(kindOf(key) ?? ''))
+        const links = rows.filter(({ key }) => ['_u', ...LINKS].includes(kindOf(key) ?? ''))
         const ends = links.map(({ key, text }) => expiryIn(JSON.parse(text).value, key) - now)
         expect(ends.filter((end) => end < LAST_USE + 10 * SECOND)).toHaveLength(LINKS.length)
         expect(entra.tokensIn(rows.map(({ text }) => text).join()).length > 0).toBe(
