@@ -3,6 +3,13 @@ export const knownWithoutExample: ReadonlySet<string> = new Set([
   // MSAL calls them, and no host does.
   'KeyvCachePlugin.afterCacheAccess',
   'KeyvCachePlugin.beforeCacheAccess',
+  // The library calls them, and no host does.
+  'RedisConnectionStore.delete',
+  'RedisConnectionStore.getMany',
+  'RedisConnectionStore.getRaw',
+  'RedisConnectionStore.on',
+  'RedisConnectionStore.set',
+  'RedisConnectionStore.setMany',
   // To be written.
   'ConfidentialClients.acquireTokenByClientCredential',
   'ConfidentialClients.acquireTokenInLongRunningProcess',
