@@ -14,15 +14,14 @@ export interface IoredisConnection {
 export interface NodeRedisConnection {
   get(key: string): Promise<string | null>
   mGet(keys: string[]): Promise<(string | null)[]>
-  set(key: string, value: string, options: NodeRedisExpiry): Promise<unknown>
+  /** Older majors know `PX`, newer ones `expiration`: neither may leave a record without its end. */
+  set(
+    key: string,
+    value: string,
+    options: { PX: number; expiration: { type: 'PX'; value: number } },
+  ): Promise<unknown>
   del(key: string): Promise<number>
   on?(event: 'error', listener: (error: unknown) => void): unknown
-}
-
-/** Older majors of node-redis know the one, newer ones the other: neither may leave a record without its end. */
-interface NodeRedisExpiry {
-  PX: number
-  expiration: { type: 'PX'; value: number }
 }
 
 /**
