@@ -22,6 +22,7 @@ export const IMPORT_MUTANTS = {
     'if (partition === undefined) return undefined',
     'if (partition !== null) return undefined',
   ],
+  'import: all accounts at once': ['plugins/import.ts', 'const AT_ONCE = 16', 'const AT_ONCE = 1e9'],
   'import: links not looked for': [
     'plugins/import.ts',
     "if (found?.reason === 'stored') await accounts.relink(homeAccountId, loaded, sessions)",
