@@ -76,7 +76,7 @@ describe('there is no such error', () => {
           code: 'ERR_STORE_UNAVAILABLE',
         })
       }
-      expect(store.calls()).toEqual(['getMany'])
+      expect(store.calls()).toEqual(['read'])
       expect(map).toEqual(before)
     },
   )
