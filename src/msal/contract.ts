@@ -68,7 +68,10 @@ export function checkContract(
   if (kept.has(implementation)) return undefined
   const known = verdicts.get(implementation)
   if (known !== undefined) return known
-  const verdict = tryOut(cache, guarded).then(() => void kept.add(implementation))
+  // Another call of the same client may clear its memory meanwhile: one failure is no verdict yet.
+  const verdict = tryOut(cache, guarded)
+    .catch(() => tryOut(cache, guarded))
+    .then(() => void kept.add(implementation))
   verdicts.set(implementation, verdict)
   return verdict
 }
