@@ -260,7 +260,9 @@ async function provoke(
   // Callbacks of an issuer that no sign-in is of.
   const elsewhere = new ConfidentialClients(entra.configuration(), { ...options, store })
   new LogoutHandler(elsewhere, { issuer: 'https://op.example' })
-  await attempt(() => elsewhere.acquireTokenByCode(code(ada)))
+  // The event names the issuer, and so a tenant: one that is in nobody else's account id.
+  const tenant = 'b0e00000-0000-4000-8000-000000000b0e'
+  await attempt(() => elsewhere.acquireTokenByCode(code(entra.user({ utid: tenant, tid: tenant }))))
   // Records that are not what they should be.
   for (const [key, text] of map) map.set(key, text.replace('v1.', 'v2.').replace('"v\\":1', '"v\\":2'))
   for (const { error } of await useAll()) errors.push(error)

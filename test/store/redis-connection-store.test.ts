@@ -10,7 +10,6 @@ import {
 } from '../../src/index.ts'
 import { FaultyHost, watchForCrashes } from '../faults/host.ts'
 import { OPERATIONS } from '../faults/table.ts'
-import { mutant } from '../support/mutant.ts'
 import { missingProgram } from '../support/programs.ts'
 import { REDIS_CLIENTS, redisConnections } from '../support/redis-connections.ts'
 import { RedisServer } from '../support/redis-server.ts'
@@ -111,7 +110,6 @@ describe.skipIf(missingProgram('redis-server')).each(REDIS_CLIENTS)('%s', (clien
     )
     expect(await store.getRaw('given up')).toBeUndefined()
   })
-
 })
 
 describe.skipIf(missingProgram('redis-server'))('docs/stores.md', () => {
