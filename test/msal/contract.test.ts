@@ -190,6 +190,20 @@ test('another call of the same client that clears its memory meanwhile does not 
   }
 })
 
+test('however often memory is cleared meanwhile, the next use is not refused for it', async () => {
+  const { client, load } = await host(() => ({}))
+  const first = load().then(
+    () => 'loaded',
+    () => 'refused',
+  )
+  for (let step = 0; step < 200; step++) {
+    await undefined
+    client.clearCache()
+  }
+  await first
+  await expect(load()).resolves.toBeUndefined()
+})
+
 test('the version that errors name is that of package.json', () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   expect(VERSION).toBe(version)
