@@ -69,7 +69,7 @@ export type GraphNotification = GraphValidation | GraphNotifications
 
 /**
  * The longest body, in bytes: a notification about a user has about 600. Anybody can send one, and the worst JSON of
- * this length takes a hundredth of a second or two to parse; of four times the length, half a second.
+ * this length takes up to a tenth of a second to parse; of four times the length, half a second.
  */
 export const LONGEST_COLLECTION = 256 * 1024
 /** The longest validation token, in characters: Graph's have about 120. */
