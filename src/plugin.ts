@@ -11,6 +11,7 @@ import { SignInPlugin } from './msal/sign-in-plugin.ts'
 import type { Repositories } from './msal/token-record-plugin.ts'
 import { type KeyvCachePluginOptions, resolveOptions } from './options.ts'
 import { checkSessionKey, readAssertion } from './partitions/assertion.ts'
+import { GENERATION_LIFETIME } from './partitions/generation.ts'
 import { type AccountRef, checkHomeAccountId, type HostSession, subjectOf } from './partitions/identity.ts'
 import { Records } from './partitions/records.ts'
 import type { Eviction } from './partitions/repository.ts'
@@ -84,7 +85,7 @@ export class KeyvCachePlugin implements ICachePlugin {
       withFailurePolicy: (plugin, concerns) =>
         settings.onCommitFailure === 'report' ? new ReportingPlugin(plugin, concerns) : plugin,
     }
-    this.#check = () => checkStore(store, settings.store)
+    this.#check = () => checkStore(store, settings.store, GENERATION_LIFETIME)
     this.#names = names
     this.#partitions = partitions
     this.#repositories = { partitions, records: new TokenRecordRepository(records, names, settings.ttl) }

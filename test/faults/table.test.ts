@@ -2,11 +2,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
   CLUSTER_FAULTS,
+  ETCD_FAULTS,
+  MEMCACHED_FAULTS,
+  MYSQL_FAULTS,
   OPERATIONS,
   POSTGRES_FAULTS,
   REDIS_FAULTS,
   type Row,
   SQLITE_FAULTS,
+  VALKEY_FAULTS,
 } from './table.ts'
 
 const PAGE = new URL('../../docs/reliability.md', import.meta.url)
@@ -18,6 +22,10 @@ const SUITES: [string, Record<string, Row>][] = [
   ['redis-cluster', CLUSTER_FAULTS],
   ['sqlite', SQLITE_FAULTS],
   ['postgres', POSTGRES_FAULTS],
+  ['valkey', VALKEY_FAULTS],
+  ['mysql', MYSQL_FAULTS],
+  ['etcd', ETCD_FAULTS],
+  ['memcached', MEMCACHED_FAULTS],
 ]
 
 function rendered(): string {
