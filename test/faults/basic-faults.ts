@@ -1,9 +1,10 @@
-import { setTimeout as pass } from 'node:timers/promises'
+import { setTimeout as pass, setImmediate as turn } from 'node:timers/promises'
 import Keyv from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
-import type { KeyvLike } from '../../src/index.ts'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type KeyvLike, StoreUnavailableError } from '../../src/index.ts'
 import { KeyvStore } from '../../src/store/keyv-store.ts'
+import { freePort } from '../support/free-port.ts'
 import { closeStore, openSampled } from '../support/open-store.ts'
 import { missingProgram, type Program } from '../support/programs.ts'
 import { FaultyHost, watchForCrashes } from './host.ts'
@@ -66,6 +67,18 @@ export function basicFaults({ kind, program, start, rows }: BasicFaults): void {
     test('damaged', async () => {
       const host = new FaultyHost(keyv, STORE_TIMEOUT)
       host.check(rows.damaged, await host.sufferDamage())
+    })
+
+    test('down when the process starts: said at once or by the first call, and nothing ends the process', async () => {
+      const adapter = await openSampled(kind, await freePort()).catch(() => undefined)
+      await turn()
+      if (adapter === undefined) return
+      const store = new KeyvStore(make(adapter), SHORT_STORE_TIMEOUT)
+      const calls = [store.read(['k']), store.write('k', 'v', 1_000), store.delete('k')]
+      for (const outcome of await Promise.allSettled(calls)) {
+        expect(outcome).toMatchObject({ status: 'rejected', reason: expect.any(StoreUnavailableError) })
+      }
+      await closeStore({ store: adapter })
     })
 
     // What the two majors of Keyv make different is what comes of an error.

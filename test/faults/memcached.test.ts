@@ -1,4 +1,6 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, test } from 'vitest'
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { KeyvLike } from '../../src/index.ts'
 import { closeStore, openSampled } from '../support/open-store.ts'
 import { MEMCACHED, OtherServer } from '../support/other-servers.ts'
@@ -53,3 +55,15 @@ describe.skipIf(missingProgram('memcached')).each(MAJORS)('memcached, %s', (majo
     host.check(MEMCACHED_FAULTS.damaged, await host.sufferDamage())
   })
 })
+
+test.skipIf(missingProgram('memcached'))(
+  'with the adapter as it comes, a value that cannot be parsed ends the process',
+  async () => {
+    const server = await OtherServer.start(MEMCACHED)
+    const child = fork(new URL('memcached-process.ts', import.meta.url), [`${server.port}`], {
+      stdio: 'pipe',
+    })
+    expect(await once(child, 'exit')).toEqual([1, null])
+    await server.stop()
+  },
+)

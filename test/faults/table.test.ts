@@ -9,6 +9,7 @@ import {
   POSTGRES_FAULTS,
   REDIS_FAULTS,
   type Row,
+  SENTINEL_FAULTS,
   SQLITE_FAULTS,
   VALKEY_FAULTS,
 } from './table.ts'
@@ -19,6 +20,7 @@ const BEGIN =
 
 const SUITES: [string, Record<string, Row>][] = [
   ['redis', REDIS_FAULTS],
+  ['sentinel', SENTINEL_FAULTS],
   ['redis-cluster', CLUSTER_FAULTS],
   ['sqlite', SQLITE_FAULTS],
   ['postgres', POSTGRES_FAULTS],

@@ -218,3 +218,13 @@ export const MEMCACHED_FAULTS = {
   ),
   damaged: damaged('memcached'),
 } satisfies Record<string, Row>
+
+export const SENTINEL_FAULTS = {
+  failover: row(
+    'Redis Sentinel',
+    'the master lost, until a replica is promoted',
+    TIMES_OUT,
+    'storeTimeout',
+    'once reconnected',
+  ),
+} satisfies Record<string, Row>
