@@ -2,6 +2,7 @@ import type { ICachePlugin } from '@azure/msal-node'
 import type { Partition } from './accounts/account-snapshot.ts'
 import { Accounts } from './accounts/accounts.ts'
 import { checkSessionKey, readAssertion } from './accounts/assertion.ts'
+import { GENERATION_LIFETIME } from './accounts/generation.ts'
 import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
 import { checkTenantId } from './accounts/tenant.ts'
 import { TokenRecords } from './accounts/token-records.ts'
@@ -46,7 +47,7 @@ export class Core {
       tokens: new TokenRecords(records, settings.ttl),
     }
     this.#onCommitFailure = settings.onCommitFailure
-    this.#check = () => checkStore(store, settings.store)
+    this.#check = () => checkStore(store, settings.store, GENERATION_LIFETIME)
   }
 
   checkStore(): Promise<StoreCheck> {

@@ -8,6 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import { FaultyHost, watchForCrashes } from './faults/host.ts'
 import { freePort } from './support/free-port.ts'
 import { closeStore } from './support/open-store.ts'
+import { ETCD, MARIADB, MEMCACHED, OtherServer } from './support/other-servers.ts'
 import { PostgresServer } from './support/postgres-server.ts'
 import { makeFolder, missingProgram, removeFolder } from './support/programs.ts'
 import { RedisCluster } from './support/redis-cluster.ts'
@@ -38,7 +39,7 @@ async function storeOf(
 }
 
 /** Signs in, reads, refreshes and evicts over a store. */
-async function use(store: Keyv): Promise<void> {
+async function use(store: Keyv, expected: readonly string[] = []): Promise<void> {
   const host = new FaultyHost(store, 3_000)
   const session = await host.signIn(host.entra.user())
   expect(await storedText(store, session.homeAccountId)).not.toBe('')
@@ -46,13 +47,39 @@ async function use(store: Keyv): Promise<void> {
   expect((await host.silent(session, { forceRefresh: true })).fromCache).toBe(false)
   await host.evict(session)
   expect(await host.isSignedIn(session)).toBe(false)
-  const { warnings } = await host.msal.plugin.checkStore()
-  expect(warnings.map(({ code }) => code).filter((code) => code !== 'no-ttl')).toEqual([])
+  const { supported, warnings } = await host.msal.plugin.checkStore()
+  expect({ supported, warnings: warnings.map(({ code }) => code) }).toEqual({
+    supported: true,
+    warnings: expected,
+  })
+}
+
+/** Runs the statement of the page, over a row that has expired, one that has not, a damaged and a foreign one. */
+async function deleteExpired(
+  heading: string,
+  store: Keyv,
+  run: (statement: string) => Promise<unknown>,
+): Promise<void> {
+  const page = readFileSync(new URL('../docs/stores.md', import.meta.url), 'utf8')
+  const [, statement = ''] = page.split(`\`\`\`sql\n-- ${heading}\n`)[1]?.match(/^([^;]*);/) ?? []
+  const now = Date.now()
+  const rows = {
+    mk1_expired: JSON.stringify({ value: 'v', expires: now - 2_000 }),
+    mk1_alive: JSON.stringify({ value: 'v "expires":1}', expires: now + 60_000 }),
+    mk1_damaged: '{"value":"v","exp',
+    another: JSON.stringify({ value: 'v', expires: now - 2_000 }),
+  }
+  for (const [key, row] of Object.entries(rows)) await store.store.set(key, row)
+  await run(statement)
+  const left = Object.keys(rows).map(async (key) => (await store.store.get(key)) === undefined)
+  expect(await Promise.all(left)).toEqual([true, false, false, false])
 }
 
 test('SQLite', async () => {
   const folder = await makeFolder()
-  await use(await storeOf('## SQLite', { '/var/lib/app/tokens.sqlite': join(folder, 'tokens.sqlite') }))
+  const store = await storeOf('## SQLite', { '/var/lib/app/tokens.sqlite': join(folder, 'tokens.sqlite') })
+  await use(store)
+  await deleteExpired('SQLite', store, (statement) => store.store.query(statement))
   await Promise.all(opened.splice(0).map(closeStore))
   await removeFolder(folder)
 })
@@ -75,6 +102,10 @@ describe.skipIf(missingProgram('redis-server'))('Redis', () => {
     await server.command('ACL', 'SETUSER', 'app', 'on', '>secret', `~${keys}`, ...allowed)
     const url = server.url.replace('redis://', 'redis://app:secret@')
     await use(await storeOf('## Redis', { 'redis://127.0.0.1:6379': url }))
+  })
+
+  test('by @keyv/valkey', async () => {
+    await use(await storeOf('## Valkey', { '127.0.0.1:6379': `127.0.0.1:${server.port}` }, 'js'))
   })
 
   test('TLS', async () => {
@@ -178,6 +209,50 @@ describe.skipIf(missingProgram('initdb', 'postgres'))('PostgreSQL', () => {
   afterAll(() => server.stop())
 
   test('works', async () => {
-    await use(await storeOf('## PostgreSQL', { 'postgresql://app@127.0.0.1:5432/app': server.uri }, 'js'))
+    const replaced = { 'postgresql://app@127.0.0.1:5432/app': server.uri }
+    const store = await storeOf('## PostgreSQL', replaced, 'js')
+    await use(store)
+    await deleteExpired('PostgreSQL', store, (statement) => store.store.query(statement))
+  })
+})
+
+describe.skipIf(missingProgram('mariadbd'))('MySQL and MariaDB', () => {
+  let server: OtherServer
+  beforeAll(async () => {
+    server = await OtherServer.start(MARIADB)
+  })
+  afterAll(() => server.stop())
+
+  test('works', async () => {
+    const replaced = { '127.0.0.1:3306': `127.0.0.1:${server.port}` }
+    const store = await storeOf('## MySQL and MariaDB', replaced, 'js')
+    await use(store)
+    await deleteExpired('MySQL, MariaDB', store, (statement) => store.store.query(statement))
+  })
+})
+
+describe.skipIf(missingProgram('etcd'))('etcd', () => {
+  let server: OtherServer
+  beforeAll(async () => {
+    server = await OtherServer.start(ETCD)
+  })
+  afterAll(() => server.stop())
+
+  test('works', async () => {
+    const replaced = { '127.0.0.1:2379': `127.0.0.1:${server.port}` }
+    await use(await storeOf('## etcd', replaced, 'js'), ['unproven-adapter'])
+  })
+})
+
+describe.skipIf(missingProgram('memcached'))('memcached', () => {
+  let server: OtherServer
+  beforeAll(async () => {
+    server = await OtherServer.start(MEMCACHED)
+  })
+  afterAll(() => server.stop())
+
+  test('works', async () => {
+    const replaced = { '127.0.0.1:11211': `127.0.0.1:${server.port}` }
+    await use(await storeOf('## memcached', replaced, 'js'), ['unproven-adapter'])
   })
 })

@@ -9,7 +9,12 @@ export interface Adapter {
   readonly getMany?: unknown
   readonly getClient?: () => Promise<unknown>
   readonly query?: unknown
-  readonly redis?: { readonly mget?: unknown }
+  /** The client of @keyv/valkey. */
+  readonly redis?: {
+    readonly mget?: unknown
+    readonly options?: { readonly enableOfflineQueue?: unknown }
+    config?(command: 'GET', name: string): Promise<string[]>
+  }
   readonly throwOnErrors?: unknown
   readonly client?: {
     readonly options?: { readonly disableOfflineQueue?: unknown }

@@ -1,12 +1,22 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pass } from 'node:timers/promises'
 import { StoreUnavailableError } from '../errors.ts'
+import { type Adapter, adapterOf, isProven } from './adapter.ts'
 import type { KeyvLike } from './keyv-like.ts'
 import type { KeyvStore } from './keyv-store.ts'
 
 /** Something about the store that works now and will cost later. `code` never changes. */
 export interface StoreWarning {
-  code: 'no-ttl' | 'key-prefix' | 'silent-failures' | 'offline-queue' | 'eviction-policy'
+  code:
+    | 'no-ttl'
+    | 'key-prefix'
+    | 'silent-failures'
+    | 'offline-queue'
+    | 'eviction-policy'
+    | 'unproven-adapter'
+    | 'small-records'
+    | 'short-lifetime'
+    | 'deletes-on-miss'
   /** What it is, what it costs, and what to set. */
   message: string
 }
@@ -15,35 +25,24 @@ export interface StoreWarning {
 export interface StoreCheck {
   /** How long writing, reading back and deleting a record took, in milliseconds. */
   milliseconds: number
+  /** False where evictions do not hold over this store: `short-lifetime` or `deletes-on-miss` is among the warnings. */
+  supported: boolean
   warnings: StoreWarning[]
-}
-
-/** What can be seen of an adapter beyond Keyv's interface. */
-interface Adapter {
-  readonly throwOnErrors?: unknown
-  readonly client?: {
-    readonly options?: { readonly disableOfflineQueue?: unknown }
-    configGet?(name: string): Promise<Record<string, string>>
-  }
-  get?(key: string): Promise<unknown>
-  /** Keyv 6 puts a bridge before an adapter that was made for Keyv 5. */
-  readonly store?: Adapter
-}
-
-function adapterOf(keyv: KeyvLike): Adapter | undefined {
-  const { store } = keyv as { store?: Adapter }
-  return store?.client === undefined ? (store?.store ?? store) : store
 }
 
 const MINUTE = 60_000
 const NO_TTL_AFTER = 20
+const UNSUPPORTED: readonly StoreWarning['code'][] = ['short-lifetime', 'deletes-on-miss']
+/** Beyond the 64 kB that a column of the type TEXT holds, and with a character of four bytes. */
+const LARGE_RECORD = 'x'.repeat(70_000).concat('\u{1f600}')
 
 /**
- * Writes, reads back and deletes a probe record, and looks for what will go wrong later.
+ * Writes, reads back and deletes probe records, and looks for what will go wrong later.
+ * @param longest how long the longest-lived record has to live, in milliseconds
  * @throws {StoreUnavailableError} when the store fails, or does not return what was written
  */
-export async function checkStore(store: KeyvStore, keyv: KeyvLike): Promise<StoreCheck> {
-  const key = `mk1_{${randomBytes(32).toString('base64url')}}_c`
+export async function checkStore(store: KeyvStore, keyv: KeyvLike, longest: number): Promise<StoreCheck> {
+  const key = probeKey()
   const start = performance.now()
   await store.write(key, key, MINUTE)
   const [value] = await store.read([key])
@@ -57,14 +56,31 @@ export async function checkStore(store: KeyvStore, keyv: KeyvLike): Promise<Stor
   if (left !== undefined) {
     throw new StoreUnavailableError('delete', { timedOut: false, cause: 'what was deleted is still there' })
   }
-  const warnings = [
-    (await keepsExpired(store, key)) && warning('no-ttl', NO_TTL),
+  const found = [
+    !(await keeps(store, longest)) && warning('short-lifetime', SHORT_LIFETIME),
+    (await deletesOnMiss(store)) && warning('deletes-on-miss', DELETES_ON_MISS),
+    !(await keepsLarge(store)) && warning('small-records', SMALL_RECORDS),
+    (await keepsExpired(store)) && warning('no-ttl', NO_TTL),
+    !isProven(keyv) && warning('unproven-adapter', UNPROVEN_ADAPTER),
     isPrefixed && warning('key-prefix', KEY_PREFIX),
     ...(await adapterWarnings(keyv)),
   ]
-  return { milliseconds, warnings: warnings.filter((each) => each !== false) }
+  const warnings = found.filter((each) => each !== false)
+  return { milliseconds, supported: !warnings.some(({ code }) => UNSUPPORTED.includes(code)), warnings }
 }
 
+const SHORT_LIFETIME =
+  'not supported: the store drops a record that is to live for 90 days, and so forgets evictions. memcached takes ' +
+  'more than 30 days for a date; docs/stores.md has a class that mends it'
+const DELETES_ON_MISS =
+  'not supported: a read that finds nothing deletes what somebody else writes at that moment, an eviction for example'
+const SMALL_RECORDS =
+  'the store refuses or cuts a record of 70 kB, or one with an emoji in it: whoever has many tokens cannot sign in. ' +
+  'Make its column larger (MySQL: MEDIUMTEXT, utf8mb4)'
+const UNPROVEN_ADAPTER =
+  'how this adapter fails is not known, or Keyv has emitErrors: false. Each record is read by itself, so that a ' +
+  'silent hit takes two calls, and an eviction is read back. Should the adapter hide the failure of a single read, ' +
+  'that one cannot be seen'
 const NO_TTL =
   'the store returns records that have expired: give it support for a TTL, or tokens stay for ever'
 const KEY_PREFIX =
@@ -74,17 +90,14 @@ const SILENT_FAILURES =
   'the adapter hides failures from its callers: set throwOnErrors: true on it. msal-keyv sees them, but nobody else does'
 const OFFLINE_QUEUE =
   'the Redis client queues commands while it is offline, so that a write that was given up on can arrive later: set ' +
-  'disableOfflineQueue: true'
+  'disableOfflineQueue: true, or enableOfflineQueue: false for @keyv/valkey'
 
 async function adapterWarnings(keyv: KeyvLike): Promise<(StoreWarning | false)[]> {
   const adapter = adapterOf(keyv)
-  const client = adapter?.client
-  const policy = await evictionPolicy(client)
+  const policy = await evictionPolicy(adapter)
   return [
     adapter?.throwOnErrors === false && warning('silent-failures', SILENT_FAILURES),
-    client?.options !== undefined &&
-      client.options.disableOfflineQueue !== true &&
-      warning('offline-queue', OFFLINE_QUEUE),
+    queuesOffline(adapter) && warning('offline-queue', OFFLINE_QUEUE),
     policy !== undefined &&
       policy !== 'noeviction' &&
       warning(
@@ -95,10 +108,22 @@ async function adapterWarnings(keyv: KeyvLike): Promise<(StoreWarning | false)[]
   ]
 }
 
+/** Of the clients of @keyv/redis and @keyv/valkey; a cluster's options cannot be seen. */
+function queuesOffline(adapter: Adapter | undefined): boolean {
+  const { client, redis } = adapter ?? {}
+  const isNodeRedis = adapter?.getClient !== undefined && client?.options !== undefined
+  return (
+    (isNodeRedis && client.options?.disableOfflineQueue !== true) ||
+    (redis?.options !== undefined && redis.options.enableOfflineQueue !== false)
+  )
+}
+
 /** Undefined where there is no Redis, or it does not say: managed services often refuse CONFIG. */
-async function evictionPolicy(client: Adapter['client']): Promise<string | undefined> {
+async function evictionPolicy(adapter: Adapter | undefined): Promise<string | undefined> {
+  const name = 'maxmemory-policy'
   try {
-    return (await client?.configGet?.('maxmemory-policy'))?.['maxmemory-policy']
+    const [, ofValkey] = (await adapter?.redis?.config?.('GET', name)) ?? []
+    return ofValkey ?? (await adapter?.client?.configGet?.(name))?.[name]
   } catch {
     return undefined
   }
@@ -107,16 +132,62 @@ async function evictionPolicy(client: Adapter['client']): Promise<string | undef
 async function isKeyPrefixed(keyv: KeyvLike, key: string): Promise<boolean> {
   const adapter = adapterOf(keyv)
   if (typeof adapter?.get !== 'function') return false
-  const raw = await adapter.get(key)
-  return raw === undefined || raw === null
+  try {
+    const raw = await adapter.get(key)
+    return raw === undefined || raw === null
+  } catch {
+    return false
+  }
 }
 
-async function keepsExpired(store: KeyvStore, key: string): Promise<boolean> {
-  await store.write(key, key, 1)
-  await pass(NO_TTL_AFTER)
-  const [value] = await store.read([key])
-  if (value !== undefined) await store.delete([key])
-  return value !== undefined
+async function keeps(store: KeyvStore, lifetime: number): Promise<boolean> {
+  return probe(store, async (key) => {
+    await store.write(key, key, lifetime)
+    const [value] = await store.read([key])
+    return value === key
+  })
+}
+
+/** Both requests are on their way before either is answered. */
+async function deletesOnMiss(store: KeyvStore): Promise<boolean> {
+  return probe(store, async (key) => {
+    await Promise.all([store.read([key]), store.write(key, key, MINUTE)])
+    const [value] = await store.read([key])
+    return value === undefined
+  })
+}
+
+async function keepsLarge(store: KeyvStore): Promise<boolean> {
+  return probe(store, async (key) => {
+    try {
+      await store.write(key, LARGE_RECORD, MINUTE)
+    } catch (error) {
+      if (error instanceof StoreUnavailableError && !error.timedOut) return false
+      throw error
+    }
+    const [value] = await store.read([key])
+    return value === LARGE_RECORD
+  })
+}
+
+async function keepsExpired(store: KeyvStore): Promise<boolean> {
+  return probe(store, async (key) => {
+    await store.write(key, key, 1)
+    await pass(NO_TTL_AFTER)
+    const [value] = await store.read([key])
+    return value !== undefined
+  })
+}
+
+async function probe<Result>(store: KeyvStore, run: (key: string) => Promise<Result>): Promise<Result> {
+  const key = probeKey()
+  const result = await run(key)
+  await store.delete([key])
+  return result
+}
+
+function probeKey(): string {
+  return `mk1_{${randomBytes(32).toString('base64url')}}_c`
 }
 
 function warning(code: StoreWarning['code'], message: string): StoreWarning {

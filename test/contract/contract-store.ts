@@ -14,6 +14,8 @@ export interface ContractStore {
   open(): Promise<KeyvLike>
   /** Closes what `open()` returned, stops the server and removes the data. */
   stop(): Promise<void>
+  /** Its adapter is one whose word is not taken for much: each key is read by itself. */
+  readonly isUnproven?: boolean
   /** How another process opens the same store, as JSON for its command line; undefined where none can. */
   address(): StoreAddress | undefined
 }
@@ -29,6 +31,7 @@ export function addressableStore(
   name: string,
   programs: readonly Program[],
   start: () => Promise<StartedStore>,
+  { isUnproven = false } = {},
 ): ContractStore {
   let started: StartedStore | undefined
   let opened: Keyv[] = []
@@ -43,6 +46,7 @@ export function addressableStore(
   return {
     name,
     programs,
+    isUnproven,
     address,
     async start() {
       started = await start()

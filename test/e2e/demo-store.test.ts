@@ -11,6 +11,7 @@ let opened: Keyv[] = []
 contract({
   name: 'the demo’s SQLite',
   programs: [],
+  isUnproven: true,
   address: () => undefined,
   start: async () => {
     folder = await makeFolder()

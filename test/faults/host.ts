@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { setTimeout as pass } from 'node:timers/promises'
 import type { AuthenticationResult } from '@azure/msal-node'
 import { expect } from 'vitest'
@@ -9,8 +10,9 @@ import {
   LogoutHandler,
   StoreUnavailableError,
 } from '../../src/index.ts'
+import { damage } from '../support/damage.ts'
 import { EntraStandIn, type Held, SCOPES, type User } from '../support/entra.ts'
-import { storedText } from '../support/stored.ts'
+import { keysOf, storedText } from '../support/stored.ts'
 import { OPERATIONS, type Operation, type Outcome, type Row } from './table.ts'
 
 /** A fault of a store, forced. */
@@ -35,6 +37,7 @@ let resources = 0
 function newScopes(): string[] {
   return [`api://${'a'.repeat(6_000)}-${resources++}/read`]
 }
+const UNREADABLE = 'msal-keyv:unreadable-record'
 const ISSUER = 'https://login.microsoftonline.com/{tenantid}/v2.0'
 const redirectUri = 'https://app.example/callback'
 
@@ -88,7 +91,10 @@ export class FaultyHost {
     const query = new URLSearchParams({ iss: this.entra.issuerFor(user.tid), sid: user.sid ?? '' })
     const outcome = await this.#logout.handle({ method: 'GET', url: `/logout?${query}` })
     if (outcome.error) throw outcome.error
-    expect(outcome).toMatchObject({ status: 200, result: 'evicted' })
+    expect(outcome).toMatchObject({
+      status: 200,
+      result: expect.stringMatching(/^(evicted|unknown-session)$/),
+    })
     return outcome
   }
 
@@ -151,6 +157,63 @@ export class FaultyHost {
       measured,
     )
     return { measured, resumption }
+  }
+
+  /** Does the five things when Keyv can no longer parse the users' records: reported, and healed by a sign-in. */
+  async sufferDamage(): Promise<{ measured: Record<Operation, Measured>; resumption: number }> {
+    const other = await this.signIn(await this.newUser())
+    const reported = new Set<unknown>()
+    const note = (event: unknown) => void reported.add((event as { key: string }).key)
+    subscribe(UNREADABLE, note)
+    let damaged: string[] = []
+    const outcome = await this.sufferLoss(async (users) => {
+      damaged = users.map(({ homeAccountId }) => keysOf(homeAccountId).partition)
+      for (const key of damaged) await damage(this.#keyv, key)
+    })
+    unsubscribe(UNREADABLE, note)
+    expect(damaged).toEqual(expect.arrayContaining([...reported]))
+    expect(reported.size).toBeGreaterThan(0)
+    expect((await this.silent(other)).fromCache).toBe(true)
+    return outcome
+  }
+
+  /** Does the five things when the users' records are lost, and then shows that everybody can sign in again. */
+  async sufferLoss(
+    lose: (users: readonly User[]) => unknown,
+  ): Promise<{ measured: Record<Operation, Measured>; resumption: number }> {
+    const users = {
+      silent: await this.newUser(),
+      refreshing: await this.newUser(),
+      again: await this.newUser(),
+      evicted: await this.newUser(),
+      loggedOut: await this.newUser(),
+    }
+    const silent = await this.signIn(users.silent)
+    const refreshing = await this.signIn(users.refreshing)
+    await this.signIn(users.again)
+    const evicted = await this.signIn(users.evicted)
+    const loggedOut = await this.signIn(users.loggedOut)
+    const refresh = await this.beginRefresh(refreshing)
+
+    await lose(Object.values(users))
+    const refreshed = () => {
+      refresh.held.release()
+      return refresh.done
+    }
+    const measured = {
+      'silent hit': await measure(() => this.silent(silent), 'silent hit'),
+      refresh: await measure(refreshed, 'refresh'),
+      'sign-in': await measure(() => this.signIn(users.again), 'sign-in'),
+      eviction: await measure(() => this.evict(evicted), 'eviction'),
+      'logout callback': await measure(() => this.logoutCallback(users.loggedOut), 'logout callback'),
+    }
+    await this.#checkSignedOut(evicted)
+    await this.#checkSignedOut(loggedOut)
+    for (const user of Object.values(users)) {
+      const { accessToken } = await this.silent(await this.signIn(user), { forceRefresh: true })
+      expect(this.entra.ownerOf(accessToken)?.homeAccountId).toBe(user.homeAccountId)
+    }
+    return { measured, resumption: 0 }
   }
 
   /** How many milliseconds until a call succeeds, without anybody doing anything about it; 0 for the first call. */
@@ -224,7 +287,7 @@ export class FaultyHost {
 async function measure(run: () => Promise<unknown>, operation: Operation): Promise<Measured> {
   const start = performance.now()
   const outcome = await run().then(
-    () => 'works' as const,
+    (result) => (isNobody(result) ? ('finds nobody' as const) : ('works' as const)),
     (error: unknown) => outcomeOf(error, operation),
   )
   return { outcome, milliseconds: performance.now() - start }
@@ -232,12 +295,21 @@ async function measure(run: () => Promise<unknown>, operation: Operation): Promi
 
 function outcomeOf(error: unknown, operation: Operation): Outcome {
   const cause = error instanceof EvictionError ? error.cause : error
+  if (isSignedOut(error)) return 'signed out'
   if (!(cause instanceof StoreUnavailableError)) throw error
   const what = `${cause.operation} ${cause.timedOut ? 'times out' : 'fails'}`
   const fenced = error instanceof EvictionError && error.fenced ? `evicted; ${what}` : undefined
   if (operation === 'logout callback') return `503: ${fenced ?? what}` as Outcome
   if (operation === 'eviction') return (fenced ?? `not evicted: ${what}`) as Outcome
   return what as Outcome
+}
+
+function isNobody(result: unknown): boolean {
+  return (result as { result?: unknown } | undefined)?.result === 'unknown-session'
+}
+
+function isSignedOut(error: unknown): boolean {
+  return (error as { errorCode?: unknown }).errorCode === 'no_tokens_found'
 }
 
 /** Fails the suite if anything gets where it would end the process. */

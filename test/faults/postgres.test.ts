@@ -59,6 +59,11 @@ describe.skipIf(missingProgram('initdb', 'postgres'))('PostgreSQL', () => {
       host.check(POSTGRES_FAULTS[name as keyof typeof faults], await host.suffer(fault))
     })
 
+    test('damaged', async () => {
+      const host = new FaultyHost(keyv, STORE_TIMEOUT)
+      host.check(POSTGRES_FAULTS.damaged, await host.sufferDamage())
+    })
+
     test('silent', async () => {
       const host = new FaultyHost(keyv, SHORT_STORE_TIMEOUT)
       const fault = {

@@ -64,6 +64,10 @@ describe.skipIf(missingProgram('redis-server')).each(MAJORS)('Redis Cluster, %s'
       (info) => String(info).includes('cluster_state:ok'),
     )
 
+  test('damaged', async () => {
+    host.check(CLUSTER_FAULTS.damaged, await host.sufferDamage())
+  })
+
   test('masterLost', async () => {
     const fault = {
       inject: () => master.kill(),

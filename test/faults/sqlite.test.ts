@@ -99,6 +99,10 @@ describe.each(MAJORS)('SQLite, %s', (_, make) => {
     host.check(SQLITE_FAULTS[name as keyof typeof faults], await host.suffer(fault))
   })
 
+  test('damaged', async () => {
+    host.check(SQLITE_FAULTS.damaged, await host.sufferDamage())
+  })
+
   test('lockedLong', async () => {
     const { host } = await open({ busyTimeout: 60_000, storeTimeout: SHORT_STORE_TIMEOUT })
     const fault = { inject: () => lock('IMMEDIATE'), heal: unlock }

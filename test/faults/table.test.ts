@@ -2,11 +2,16 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import {
   CLUSTER_FAULTS,
+  ETCD_FAULTS,
+  MEMCACHED_FAULTS,
+  MYSQL_FAULTS,
   OPERATIONS,
   POSTGRES_FAULTS,
   REDIS_FAULTS,
   type Row,
+  SENTINEL_FAULTS,
   SQLITE_FAULTS,
+  VALKEY_FAULTS,
 } from './table.ts'
 
 const PAGE = new URL('../../docs/reliability.md', import.meta.url)
@@ -15,9 +20,14 @@ const BEGIN =
 
 const SUITES: [string, Record<string, Row>][] = [
   ['redis', REDIS_FAULTS],
+  ['sentinel', SENTINEL_FAULTS],
   ['redis-cluster', CLUSTER_FAULTS],
   ['sqlite', SQLITE_FAULTS],
   ['postgres', POSTGRES_FAULTS],
+  ['valkey', VALKEY_FAULTS],
+  ['mysql', MYSQL_FAULTS],
+  ['etcd', ETCD_FAULTS],
+  ['memcached', MEMCACHED_FAULTS],
 ]
 
 function rendered(): string {

@@ -1,6 +1,8 @@
 /** What one of the five things that a host does comes to. */
 export type Outcome =
   | 'works'
+  | 'signed out'
+  | 'finds nobody'
   | `${'read' | 'write'} ${'fails' | 'times out'}`
   | `not evicted: write ${'fails' | 'times out'}`
   | `evicted; delete ${'fails' | 'times out'}`
@@ -16,7 +18,7 @@ export interface Row {
   readonly fault: string
   readonly outcomes: Readonly<Record<Operation, Outcome>>
   /** When the slowest of them is over. */
-  readonly within: 'at once' | 'busyTimeout' | 'storeTimeout'
+  readonly within: 'at once' | 'busyTimeout' | "the client's timeout" | 'storeTimeout'
   /** When the store works again once the fault is gone. */
   readonly resumes: 'at the next call' | 'once reconnected' | 'when the process is restarted'
 }
@@ -62,6 +64,13 @@ const ONLY_READS: Outcomes = [
   'not evicted: write fails',
   '503: write fails',
 ]
+
+const DAMAGED = "accounts' records damaged, so that Keyv cannot parse them"
+
+function damaged(store: string): Row {
+  const outcomes: Outcomes = ['signed out', 'works', 'works', 'works', 'works']
+  return row(store, DAMAGED, outcomes, 'at once', 'at the next call')
+}
 
 export const REDIS_FAULTS = {
   killed: row('Redis', 'killed', FAILS, 'at once', 'once reconnected'),
@@ -117,6 +126,7 @@ export const REDIS_FAULTS = {
     'once reconnected',
   ),
   swallowed: row('Redis', 'connection dead without a word', TIMES_OUT, 'storeTimeout', 'once reconnected'),
+  damaged: damaged('Redis'),
 } satisfies Record<string, Row>
 
 export const SQLITE_FAULTS = {
@@ -145,6 +155,7 @@ export const SQLITE_FAULTS = {
     'at once',
     'when the process is restarted',
   ),
+  damaged: damaged('SQLite'),
 } satisfies Record<string, Row>
 
 export const CLUSTER_FAULTS = {
@@ -163,6 +174,7 @@ export const CLUSTER_FAULTS = {
     'once reconnected',
   ),
   moved: row('Redis Cluster', 'slots moved to another node', WORKS, 'at once', 'at the next call'),
+  damaged: damaged('Redis Cluster'),
 } satisfies Record<string, Row>
 
 export const POSTGRES_FAULTS = {
@@ -170,4 +182,49 @@ export const POSTGRES_FAULTS = {
   restarted: row('PostgreSQL', 'restarted', WORKS, 'at once', 'at the next call'),
   silent: row('PostgreSQL', 'answers after `storeTimeout`', TIMES_OUT, 'storeTimeout', 'at the next call'),
   reset: row('PostgreSQL', 'every connection reset, new ones too', FAILS, 'at once', 'at the next call'),
+  damaged: damaged('PostgreSQL'),
+} satisfies Record<string, Row>
+
+export const VALKEY_FAULTS = {
+  killed: row('@keyv/valkey', 'killed', FAILS, 'at once', 'once reconnected'),
+  paused: row('@keyv/valkey', 'paused', TIMES_OUT, 'storeTimeout', 'at the next call'),
+  restarted: row('@keyv/valkey', 'restarted with its data', WORKS, 'at once', 'at the next call'),
+  damaged: damaged('@keyv/valkey'),
+} satisfies Record<string, Row>
+
+export const MYSQL_FAULTS = {
+  killed: row('MySQL, MariaDB', 'killed', FAILS, 'at once', 'at the next call'),
+  paused: row('MySQL, MariaDB', 'paused', TIMES_OUT, 'storeTimeout', 'at the next call'),
+  restarted: row('MySQL, MariaDB', 'restarted', WORKS, 'at once', 'at the next call'),
+  damaged: damaged('MySQL, MariaDB'),
+} satisfies Record<string, Row>
+
+export const ETCD_FAULTS = {
+  killed: row('etcd', 'killed', FAILS, 'at once', 'once reconnected'),
+  paused: row('etcd', 'paused', TIMES_OUT, 'storeTimeout', 'at the next call'),
+  restarted: row('etcd', 'restarted', WORKS, 'at once', 'at the next call'),
+  damaged: damaged('etcd'),
+} satisfies Record<string, Row>
+
+export const MEMCACHED_FAULTS = {
+  reset: row('memcached', 'every connection reset, new ones too', FAILS, 'at once', 'once reconnected'),
+  paused: row('memcached', 'paused', FAILS, "the client's timeout", 'once reconnected'),
+  restarted: row(
+    'memcached',
+    'killed and started again, which loses its data',
+    ['signed out', 'works', 'works', 'works', 'finds nobody'],
+    'at once',
+    'at the next call',
+  ),
+  damaged: damaged('memcached'),
+} satisfies Record<string, Row>
+
+export const SENTINEL_FAULTS = {
+  failover: row(
+    'Redis Sentinel',
+    'the master lost, until a replica is promoted',
+    TIMES_OUT,
+    'storeTimeout',
+    'once reconnected',
+  ),
 } satisfies Record<string, Row>

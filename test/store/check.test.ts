@@ -1,9 +1,15 @@
+import { setImmediate as turn } from 'node:timers/promises'
+import KeyvMemcache from '@keyv/memcache'
+import KeyvMysql from '@keyv/mysql'
 import KeyvRedis from '@keyv/redis'
+import KeyvValkey from '@keyv/valkey'
 import Keyv from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
 import { describe, expect, test } from 'vitest'
 import { KeyvCachePlugin, type KeyvLike, StoreUnavailableError } from '../../src/index.ts'
-import { closeStore, openStore } from '../support/open-store.ts'
+import { AwkwardAdapter } from '../support/awkward-adapter.ts'
+import { closeStore, openSampled, openStore } from '../support/open-store.ts'
+import { MARIADB, MEMCACHED, OtherServer } from '../support/other-servers.ts'
 import { missingProgram } from '../support/programs.ts'
 import { RedisServer } from '../support/redis-server.ts'
 
@@ -14,8 +20,10 @@ const codes = async (store: KeyvLike) => (await check(store)).warnings.map(({ co
 describe('checkStore', () => {
   test('finds nothing wrong with a plain store, and leaves nothing in it', async () => {
     const records = new Map<string, unknown>()
-    const { milliseconds, warnings } = await check(new Keyv(records, { namespace: '', useKeyPrefix: false }))
-    expect(warnings).toEqual([])
+    const { milliseconds, supported, warnings } = await check(
+      new Keyv(records, { namespace: '', useKeyPrefix: false }),
+    )
+    expect({ supported, warnings }).toEqual({ supported: true, warnings: [] })
     expect(milliseconds).toBeGreaterThan(0)
     expect(records.size).toBe(0)
     expect(await codes(new Keyv6())).toEqual([])
@@ -30,6 +38,61 @@ describe('checkStore', () => {
     const write = keyv.set.bind(keyv)
     keyv.set = (key: string, value: unknown): Promise<boolean> => write(key, value)
     expect(await codes(keyv)).toEqual(['no-ttl'])
+  })
+
+  test('says of an adapter that is not proven what that costs, and leaves only the canary', async () => {
+    const rows = new Map<string, unknown>()
+    const keyv = new Keyv({ store: new AwkwardAdapter(rows), namespace: '', useKeyPrefix: false })
+    const { supported, warnings } = await check(keyv)
+    expect(supported).toBe(true)
+    expect(warnings.map(({ code }) => code)).toEqual(['unproven-adapter'])
+    expect([...rows.keys()]).toEqual(['mk1_canary'])
+  })
+
+  test('does not support a store that drops what is to live for long', async () => {
+    const keyv = new Keyv({ namespace: '', useKeyPrefix: false })
+    const write = keyv.set.bind(keyv)
+    const month = 30 * 24 * 60 * 60 * 1000
+    keyv.set = async (key: string, value: unknown, ttl?: number) =>
+      (ttl ?? 0) > month || write(key, value, ttl)
+    const { supported, warnings } = await check(keyv)
+    expect(supported).toBe(false)
+    expect(warnings.map(({ code }) => code)).toEqual(['short-lifetime'])
+  })
+
+  test('does not support a store in which a read that finds nothing deletes', async () => {
+    const keyv = new Keyv({ namespace: '', useKeyPrefix: false })
+    const read = keyv.getMany.bind(keyv)
+    keyv.getMany = (async (keys: string[]) => {
+      const values = await read(keys)
+      await turn()
+      await Promise.all(keys.map((key, index) => values[index] === undefined && keyv.delete(key)))
+      return values
+    }) as typeof keyv.getMany
+    const { supported, warnings } = await check(keyv)
+    expect(supported).toBe(false)
+    expect(warnings.map(({ code }) => code)).toEqual(['deletes-on-miss'])
+  })
+
+  test.each([
+    ['refuses', (value: string) => value.length < 65_536 && value],
+    ['cuts', (value: string) => value.slice(0, 65_535)],
+  ] as const)('sees a store that %s a large record', async (_, kept) => {
+    const keyv = new Keyv({ namespace: '', useKeyPrefix: false })
+    const write = keyv.set.bind(keyv)
+    keyv.set = async (key: string, value: unknown, ttl?: number) => {
+      const stored = kept(String(value))
+      return stored !== false && write(key, stored, ttl)
+    }
+    expect(await codes(keyv)).toEqual(['small-records'])
+  })
+
+  test('is no judgement on the store when it fails in the midst', async () => {
+    const keyv = new Keyv({ namespace: '', useKeyPrefix: false })
+    const write = keyv.set.bind(keyv)
+    keyv.set = async (key: string, value: unknown, ttl?: number) =>
+      String(value).length > 1_000 ? new Promise(() => {}) : write(key, value, ttl)
+    await expect(check(keyv, 20)).rejects.toMatchObject({ operation: 'write', timedOut: true })
   })
 
   test.each([
@@ -51,18 +114,69 @@ describe.skipIf(missingProgram('redis-server'))('checkStore on a real Redis', ()
     const bridged = new Keyv6({ store: new KeyvRedis(server.url) as never })
     expect(await codes(bridged)).toEqual(expect.arrayContaining(['silent-failures', 'offline-queue']))
     expect(await codes(recommended)).toEqual([])
+    const valkey = new Keyv(new KeyvValkey(server.url), { namespace: '', useKeyPrefix: false })
+    expect(await codes(valkey)).toEqual(['offline-queue'])
+    const recommendedValkey = await openStore({ kind: 'valkey', port: server.port })
+    expect(await codes(recommendedValkey)).toEqual([])
 
     const { client } = recommended.store as {
       client: { configSet(name: string, value: string): Promise<unknown> }
     }
     await client.configSet('maxmemory-policy', 'allkeys-lru')
     expect(await codes(recommended)).toEqual(['eviction-policy'])
+    expect(await codes(recommendedValkey)).toEqual(['eviction-policy'])
 
     await server.kill()
     await expect(check(recommended)).rejects.toBeInstanceOf(StoreUnavailableError)
-    await closeStore(asItComes)
+    for (const each of [asItComes, valkey, recommendedValkey]) await closeStore(each)
     await (Reflect.get(bridged.store, 'store') as KeyvRedis<unknown>).disconnect(true)
     await closeStore(recommended)
+    await server.stop()
+  })
+})
+
+const MAJORS: [string, (adapter: object) => KeyvLike][] = [
+  ['Keyv 5', (adapter) => new Keyv({ store: adapter, namespace: '', useKeyPrefix: false })],
+  ['Keyv 6', (adapter) => new Keyv6({ store: adapter as never, namespace: '' })],
+]
+
+describe.skipIf(missingProgram('memcached'))('checkStore on a real memcached', () => {
+  test.each(MAJORS)(
+    '%s: not with the adapter as it comes, but with the class of docs/stores.md',
+    async (_, make) => {
+      const server = await OtherServer.start(MEMCACHED)
+      const asItComes = new KeyvMemcache(`127.0.0.1:${server.port}`)
+      const { supported, warnings } = await check(make(asItComes))
+      expect(supported).toBe(false)
+      expect(warnings.map(({ code }) => code)).toEqual([
+        'short-lifetime',
+        'deletes-on-miss',
+        'unproven-adapter',
+      ])
+
+      const mended = await openSampled('memcached', server.port)
+      expect(await check(make(mended))).toMatchObject({
+        supported: true,
+        warnings: [{ code: 'unproven-adapter' }],
+      })
+      asItComes.client.close()
+      await closeStore({ store: mended })
+      await server.stop()
+    },
+  )
+})
+
+describe.skipIf(missingProgram('mariadbd'))('checkStore on a real MariaDB', () => {
+  test('sees that the table of the adapter is too small, until it is altered', async () => {
+    const server = await OtherServer.start(MARIADB)
+    const asItComes = new Keyv(new KeyvMysql(`mysql://app@127.0.0.1:${server.port}/app`), {
+      namespace: '',
+      useKeyPrefix: false,
+    })
+    expect(await codes(asItComes)).toEqual(['small-records'])
+    const altered = await openStore({ kind: 'mysql', port: server.port })
+    expect(await codes(altered)).toEqual([])
+    await closeStore(altered)
     await server.stop()
   })
 })

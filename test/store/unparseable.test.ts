@@ -1,5 +1,6 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { join } from 'node:path'
+import { deflateSync, inflateSync } from 'node:zlib'
 import Keyv from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -12,6 +13,7 @@ import {
 } from '../../src/index.ts'
 import { KeyvStore, UNPARSEABLE } from '../../src/store/keyv-store.ts'
 import { AwkwardAdapter } from '../support/awkward-adapter.ts'
+import { damage } from '../support/damage.ts'
 import { EntraStandIn, SCOPES, type User } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 import { closeStore, openAdapter } from '../support/open-store.ts'
@@ -58,16 +60,6 @@ afterEach(() => {
   unsubscribe(CHANNEL, listen)
   reported = []
 })
-
-/** Past Keyv, under the key that it asks its adapter for. */
-async function damage(keyv: KeyvLike, key: string, text = 'what nobody can parse'): Promise<void> {
-  const { store, useKeyPrefix, namespace } = keyv as {
-    store?: { set(key: string, value: string): unknown }
-    useKeyPrefix?: boolean
-    namespace?: string
-  }
-  await store?.set(useKeyPrefix ? `${namespace}:${key}` : key, text)
-}
 
 const redirectUri = 'https://app.example/callback'
 const issuer = 'https://login.microsoftonline.com/{tenantid}/v2.0'
@@ -170,6 +162,35 @@ describe.each(STORES)('%s', (_store, adapter) => {
       await store.write('mk1_damaged', 'healed', 60_000)
       expect(await store.read(['mk1_damaged'])).toEqual(['healed'])
     })
+  })
+})
+
+describe('behind what Keyv puts between itself and the store', () => {
+  const zip = {
+    compress: (text: unknown) => deflateSync(String(text)).toString('base64'),
+    decompress: inflate,
+  }
+  const rot = { encrypt: (text: string) => `${text}~`, decrypt: unrot }
+  function inflate(text: unknown) {
+    return inflateSync(Buffer.from(String(text), 'base64')).toString()
+  }
+  function unrot(text: string) {
+    if (!text.endsWith('~')) throw new Error('unable to authenticate data')
+    return text.slice(0, -1)
+  }
+
+  test.each([
+    ['compression, Keyv 5', (store: object) => new Keyv({ store, compression: zip })],
+    ['compression, Keyv 6', (store: object) => new Keyv6({ store: store as never, compression: zip })],
+    ['encryption, Keyv 6', (store: object) => new Keyv6({ store: store as never, encryption: rot })],
+  ] as [string, (store: object) => KeyvLike][])('%s', async (_name, make) => {
+    for (const adapter of [new Map(), new AwkwardAdapter(new Map())]) {
+      const keyv = make(adapter)
+      const store = new KeyvStore(keyv, 1000)
+      for (const key of ['whole', 'damaged']) await store.write(key, 'v', 60_000)
+      await damage(keyv, 'damaged', '{"value":"no such thing"}')
+      expect(await store.read(['whole', 'damaged', 'nothing'])).toEqual(['v', UNPARSEABLE, undefined])
+    }
   })
 })
 

@@ -1,8 +1,13 @@
+import KeyvEtcd from '@keyv/etcd'
+import KeyvMemcache from '@keyv/memcache'
+import KeyvMysql from '@keyv/mysql'
 import KeyvPostgres from '@keyv/postgres'
 import KeyvRedis from '@keyv/redis'
 import KeyvSqlite from '@keyv/sqlite'
-import { Keyv } from 'keyv'
+import KeyvValkey from '@keyv/valkey'
+import { Keyv, type KeyvStoreAdapter } from 'keyv'
 import { KeyvBridgeAdapter } from 'keyv6'
+import { runSample, sampleUnder } from './run-sample.ts'
 
 /** Where a store is, as JSON that can be handed to another process. */
 export type StoreAddress =
@@ -10,6 +15,16 @@ export type StoreAddress =
   | { readonly kind: 'redis-cluster'; readonly urls: readonly string[] }
   | { readonly kind: 'sqlite'; readonly file: string }
   | { readonly kind: 'postgres'; readonly uri: string }
+  | { readonly kind: Sampled; readonly port: number }
+
+/** The stores that docs/stores.md shows how to open, and that are opened just so. */
+const SAMPLES = {
+  valkey: ['## Valkey', '127.0.0.1:6379'],
+  mysql: ['## MySQL and MariaDB', '127.0.0.1:3306'],
+  etcd: ['## etcd', '127.0.0.1:2379'],
+  memcached: ['## memcached', '127.0.0.1:11211'],
+} as const
+type Sampled = keyof typeof SAMPLES
 
 // The settings that the documentation recommends, with shorter times.
 const redisClient = {
@@ -40,6 +55,10 @@ export async function closeStore(keyv: object): Promise<void> {
   } else if (store instanceof KeyvPostgres) {
     // All of a process share one pool, and ending it a second time is an error.
     await store.disconnect().catch(() => undefined)
+  } else if (store instanceof KeyvMemcache) {
+    store.client.close()
+  } else if (store instanceof KeyvValkey || store instanceof KeyvMysql || store instanceof KeyvEtcd) {
+    await store.disconnect()
   }
 }
 
@@ -60,5 +79,15 @@ export async function openAdapter(address: StoreAddress) {
     }
     case 'postgres':
       return new KeyvPostgres({ uri: address.uri, connectionTimeoutMillis: 2_000, query_timeout: 2_000 })
+    default:
+      return openSampled(address.kind, address.port)
   }
+}
+
+/** The storage adapter that docs/stores.md shows. */
+export async function openSampled(kind: Sampled, port: number): Promise<KeyvStoreAdapter> {
+  const [heading, address] = SAMPLES[kind]
+  const sample = sampleUnder('docs/stores.md', heading, 'js')
+  const replaced = { [address]: `127.0.0.1:${port}` }
+  return (await runSample<{ adapter: KeyvStoreAdapter }>(sample, replaced, ['adapter'])).adapter
 }

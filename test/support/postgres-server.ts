@@ -2,7 +2,15 @@ import { type ChildProcess, execFile, type SpawnOptions } from 'node:child_proce
 import { chown } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { ended, makeFolder, removeFolder, requireProgram, startOnFreePort, startServer } from './programs.ts'
+import {
+  ended,
+  makeFolder,
+  removeFolder,
+  requireProgram,
+  startOnFreePort,
+  startServer,
+  unprivilegedUser,
+} from './programs.ts'
 
 const run = promisify(execFile)
 
@@ -24,7 +32,7 @@ export class PostgresServer {
   static async start(): Promise<PostgresServer> {
     const folder = await makeFolder()
     try {
-      const owner = await unprivilegedUser()
+      const owner = await unprivilegedUser('postgres')
       if (owner !== undefined) {
         await chown(folder, owner.uid, owner.gid)
       }
@@ -95,17 +103,4 @@ function spawnPostgres(
     // An immediate shutdown: unlike SIGKILL it also ends the children and frees the shared memory.
     endSignal: 'SIGQUIT',
   })
-}
-
-/** PostgreSQL refuses to run as root: the user it runs as instead, or undefined for whoever runs the tests. */
-async function unprivilegedUser(): Promise<{ uid: number; gid: number } | undefined> {
-  if (process.getuid?.() !== 0) {
-    return undefined
-  }
-  const name = await run('id', ['postgres']).then(
-    () => 'postgres',
-    () => 'nobody',
-  )
-  const [uid, gid] = await Promise.all([run('id', ['-u', name]), run('id', ['-g', name])])
-  return { uid: Number(uid.stdout), gid: Number(gid.stdout) }
 }

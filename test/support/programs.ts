@@ -1,15 +1,21 @@
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, type SpawnOptions, spawn } from 'node:child_process'
 import { accessSync, globSync, constants as modes } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { constants, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
 import { freePort } from './free-port.ts'
+
+const run = promisify(execFile)
 
 const debianPackages = {
   'redis-server': 'redis-server',
   openssl: 'openssl',
   initdb: 'postgresql',
   postgres: 'postgresql',
+  memcached: 'memcached',
+  mariadbd: 'mariadb-server',
+  etcd: 'etcd-server',
 } as const
 
 /** A program that some tests start. */
@@ -18,7 +24,7 @@ export type Program = keyof typeof debianPackages
 /** The path of a program, or undefined where it is not installed. */
 export function findProgram(name: Program): string | undefined {
   const onPath = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
-  return [...onPath, ...debianPostgres()].map((folder) => join(folder, name)).find(isExecutable)
+  return [...onPath, '/usr/sbin', ...debianPostgres()].map((folder) => join(folder, name)).find(isExecutable)
 }
 
 /** The path of a program that must be installed. */
@@ -102,12 +108,25 @@ export async function startOnFreePort<T>(start: (port: number) => Promise<T>): P
     try {
       return await start(await freePort())
     } catch (error) {
-      const taken = error instanceof Error && error.message.includes('Address already in use')
+      const taken = error instanceof Error && /address already in use/i.test(error.message)
       if (!taken || attempts === 1) {
         throw error
       }
     }
   }
+}
+
+/** Many servers refuse to run as root: the user they run as instead, or undefined for whoever runs the tests. */
+export async function unprivilegedUser(
+  preferred = 'nobody',
+): Promise<{ uid: number; gid: number } | undefined> {
+  if (process.getuid?.() !== 0) return undefined
+  const id = async (...args: string[]) => Number((await run('id', args)).stdout)
+  const name = await id('-u', preferred).then(
+    () => preferred,
+    () => 'nobody',
+  )
+  return { uid: await id('-u', name), gid: await id('-g', name) }
 }
 
 /** Resolves once the process has ended. */

@@ -1,0 +1,4 @@
+import { contract } from './contract.ts'
+import { awkward } from './stores/awkward.ts'
+
+contract(awkward)

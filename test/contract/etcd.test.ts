@@ -1,0 +1,4 @@
+import { contract } from './contract.ts'
+import { etcd } from './stores/etcd.ts'
+
+contract(etcd)

@@ -1,0 +1,4 @@
+import { contract } from './contract.ts'
+import { mysql } from './stores/mysql.ts'
+
+contract(mysql)

@@ -1,0 +1,4 @@
+import { contract } from './contract.ts'
+import { valkey } from './stores/valkey.ts'
+
+contract(valkey)
