@@ -10,6 +10,7 @@ import { bundleContract, compile, runContract } from './check.ts'
 import {
   type ContractSeen,
   contractFinding,
+  crash,
   type Observed,
   stderrFinding,
   tables,
