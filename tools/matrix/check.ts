@@ -19,6 +19,7 @@ export async function bundleContract(folder: string): Promise<string> {
     entry: { contract: join(root, 'test/matrix/run.ts') },
     outDir: folder,
     format: 'esm',
+    outExtension: () => ({ js: '.mjs' }),
     target: 'node22',
     removeNodeProtocol: false,
     external: [/^[^./]/],
@@ -29,7 +30,7 @@ export async function bundleContract(folder: string): Promise<string> {
       },
     ],
   })
-  return join(folder, 'contract.js')
+  return join(folder, 'contract.mjs')
 }
 
 export interface ContractRun {
@@ -38,17 +39,23 @@ export interface ContractRun {
   readonly stderr: string
 }
 
-/** Runs the contract over these stores. @throws when the script itself fails */
+/** Runs the contract over these stores. @throws with what the script printed, when it fails itself */
 export async function runContract(
   script: string,
   project: Project,
   runtime: Runtime,
   stores: readonly MatrixStore[],
 ): Promise<ContractRun> {
-  const copy = join(project.folder, 'contract.js')
+  const copy = join(project.folder, 'contract.mjs')
   await cp(script, copy)
   const args = [...runtime.args, copy, JSON.stringify(stores)]
-  const { stdout, stderr } = await run(runtime.command, args, { cwd: project.folder, timeout: 120_000 })
+  const { stdout, stderr } = await run(runtime.command, args, {
+    cwd: project.folder,
+    timeout: 120_000,
+  }).catch(({ stderr, signal }: { stderr?: string; signal?: string }) => {
+    const said = stderr?.split('\n').find((line) => /^\w*(Error|error)/.test(line))
+    throw new Error(said ?? `ended by ${signal ?? 'itself'}, and said nothing`)
+  })
   const last = stdout.trim().split('\n').at(-1) ?? ''
   return { results: JSON.parse(last) as StoreResult[], stderr: stderr.trim() }
 }

@@ -33,9 +33,23 @@ export function contractFinding(project: Project, runtime: Runtime, result: Stor
   const { store, passed, failures } = result
   if (failures.length === 0 && passed > 0) return { project, runtime, store, verdict: 'works' }
   const [first = 'nothing ran'] = failures
-  const count = passed + failures.length
-  const note = `${store} on ${runtime.name}: ${passed} of ${count} scenarios hold. The first that does not: \`${oneLine(first)}\``
-  return { project, runtime, store, verdict: 'does not', note }
+  return { project, runtime, store, verdict: 'does not', note: `\`${oneLine(first)}\`` }
+}
+
+/** The process ended before it had run the contract. */
+export function crash(
+  project: Project,
+  runtime: Runtime,
+  store: StoreResult['store'],
+  error: Error,
+): ContractSeen {
+  return {
+    project,
+    runtime,
+    store,
+    verdict: 'does not',
+    note: `It does not start: \`${oneLine(error.message)}\``,
+  }
 }
 
 /** Something was printed to standard error although nothing failed: a warning. */
@@ -45,7 +59,7 @@ export function stderrFinding(
   store: StoreResult['store'],
   stderr: string,
 ): ContractSeen {
-  const note = `${runtime.name} prints: \`${oneLine(stderr)}\``
+  const note = `It prints: \`${oneLine(stderr)}\``
   return { project, runtime, store, verdict: 'works, but', note }
 }
 
@@ -110,10 +124,16 @@ export function tables(observed: Observed, date: Date): Table[] {
       intro: `On ${day}, each on ${runtimeNames(contract)}, over a Map, SQLite and Redis.`,
       rows: 'MSAL Node',
       findings: [
-        ...projects.filter(({ flag }) => flag !== undefined).map(installed),
+        ...projects.map(installed),
         ...contract
           .filter(({ runtime }) => runtime.isNode)
-          .map(({ project, verdict, note }): Finding => ({ ...cellOf(project), verdict, note })),
+          .map(
+            (seen): Finding => ({
+              ...cellOf(seen.project),
+              verdict: seen.verdict,
+              note: whereOf(seen, contract),
+            }),
+          ),
       ],
     },
     {
@@ -133,8 +153,17 @@ export function tables(observed: Observed, date: Date): Table[] {
 }
 
 function installed(project: Project): Finding {
+  if (project.flag === undefined) return { ...cellOf(project), verdict: 'works' }
   const note = `\`npm install ${project.flag}\`: @keyv/redis ${project.redis} asks for Keyv 5. Without an adapter, npm installs it as it is.`
   return { ...cellOf(project), verdict: 'works, but', note }
+}
+
+/** The note, with the versions of Node that it concerns where it does not concern all of them. */
+function whereOf({ project, note }: ContractSeen, contract: readonly ContractSeen[]): string | undefined {
+  if (note === undefined) return undefined
+  const here = contract.filter((it) => it.project === project && it.runtime.isNode)
+  const some = here.filter((it) => it.note === note)
+  return runtimeNames(some) === runtimeNames(here) ? note : `On ${runtimeNames(some)}: ${note}`
 }
 
 function cellOf(project: Project): { row: string; column: string } {
@@ -147,6 +176,9 @@ function runtimeNames(contract: readonly ContractSeen[]): string {
   ].join(', ')
 }
 
+/** The first line, without the paths of this machine. */
 function oneLine(text: string): string {
-  return (text.split('\n').find((line) => line.trim() !== '') ?? '').trim().replaceAll('`', "'").slice(0, 200)
+  const line = text.split('\n').find((it) => it.trim() !== '') ?? ''
+  const short = line.replace(/(file:\/\/)?(\/[\w.@-]+)+\//g, '…/').replaceAll('`', "'")
+  return short.trim().slice(0, 200)
 }

@@ -82,7 +82,7 @@ async function makeProject(folder: string): Promise<void> {
 }
 
 async function install(folder: string, packages: readonly string[]): Promise<void> {
-  await run('npm', ['install', '--no-audit', '--no-fund', ...packages], { cwd: folder })
+  await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages], { cwd: folder })
 }
 
 async function versionOf(folder: string, name: string): Promise<string> {

@@ -10,6 +10,7 @@ import { bundleContract, compile, runContract } from './check.ts'
 import {
   type ContractSeen,
   contractFinding,
+  crash,
   type Observed,
   stderrFinding,
   tables,
@@ -93,8 +94,6 @@ async function tryContract(script: string, project: Project, runtime: Runtime, {
     { kind: 'Redis', address: redis.url },
   ]
   await redis.command('FLUSHALL')
-  const failed = (store: MatrixStore, error: unknown) =>
-    contractFinding(project, runtime, { store: store.kind, passed: 0, failures: [String(error)] })
   const all = await contractOver(stores).catch(() => undefined)
   if (all !== undefined) {
     console.log(all.map(({ store, verdict }) => `  ${store}: ${verdict}`).join('\n'))
@@ -103,7 +102,9 @@ async function tryContract(script: string, project: Project, runtime: Runtime, {
   }
   // Something ended the process: each store by itself, so that it takes nothing else with it.
   for (const store of stores) {
-    contract.push(...(await contractOver([store]).catch((error: unknown) => [failed(store, error)])))
+    contract.push(
+      ...(await contractOver([store]).catch((error: Error) => [crash(project, runtime, store.kind, error)])),
+    )
   }
 
   async function contractOver(some: readonly MatrixStore[]): Promise<ContractSeen[]> {

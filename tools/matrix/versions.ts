@@ -2,7 +2,7 @@
 export const matrix = {
   node: ['22.12.0', '22', '24', '26'],
   otherRuntimes: ['bun', 'deno'],
-  msal: ['3.8.0', '3.8', '5.0.1', '5', '6.0.0', '6', '7.0.0', '7'],
+  msal: ['3.8.0', '3.8', '5.0.4', '5', '6.0.0', '6', '7.0.0', '7'],
   keyv: ['5.6.0', '6'],
   typescript: ['5.9', '6', '7'],
   resolutions: ['node16', 'nodenext', 'bundler'],
