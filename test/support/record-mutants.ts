@@ -56,9 +56,4 @@ export const RECORD_MUTANTS = {
     'if (!mayBeUnparseable(this.#keyv, error) || !(await isUnparseable(this.#keyv, key))) throw error',
     'if (!mayBeUnparseable(this.#keyv, error)) throw error',
   ],
-  'connection: a failed read taken for a miss': [
-    'store/redis-connection-store.ts',
-    'await this.#mget(slot)',
-    'await this.#mget(slot).catch(() => slot.map(() => null))',
-  ],
 } as const satisfies Record<string, Change>
