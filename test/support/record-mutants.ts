@@ -56,4 +56,9 @@ export const RECORD_MUTANTS = {
     'if (!mayBeUnparseable(this.#keyv, error) || !(await isUnparseable(this.#keyv, key))) throw error',
     'if (!mayBeUnparseable(this.#keyv, error)) throw error',
   ],
+  'a timeout before the answer that is there': [
+    'store/keyv-store.ts',
+    'setTimeout(() => setImmediate(expire), timeout)',
+    'setTimeout(expire, timeout)',
+  ],
 } as const satisfies Record<string, Change>
