@@ -40,7 +40,9 @@ const store = settings.keyvMajor === 5 ? keyv5 : inKeyv6(keyv5.store as KeyvRedi
 const commits = new ObservedCommits()
 commits.watch(store)
 const entra = new StatelessEntra(`${settings.process}`)
-const msal = new ConfidentialClients(entra.configuration(), { store, storeTimeout })
+/** The same in every process. Answers are remembered, as by default. */
+const encryptionKeys = [{ id: 'stress', key: Buffer.alloc(32, 7).toString('base64url') }]
+const msal = new ConfidentialClients(entra.configuration(), { store, storeTimeout, encryptionKeys })
 const logout = new LogoutHandler(msal, { issuer: ISSUER })
 
 const entries: Entry[] = []
