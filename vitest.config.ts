@@ -1,4 +1,4 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig } from 'vitest/config'
 import { LONG } from './test/support/length.ts'
 
 const test = { testTimeout: LONG ? 600_000 : 60_000, hookTimeout: 60_000 }
@@ -26,6 +26,8 @@ export default defineConfig({
           ...test,
           name: 'sealed',
           include: ['test/**/*.test.ts'],
+          // Those have a command of their own: `npm run test:examples`.
+          exclude: [...configDefaults.exclude, 'test/examples/**'],
           setupFiles: ['test/support/sealed-msal.ts'],
         },
       },

@@ -1,6 +1,7 @@
 /** What a browser shows of the demo's pages. */
 export interface ShownPage {
   readonly url: string
+  readonly status: number
   readonly text: string
   readonly outcome: string
   readonly fingerprint: string | undefined
@@ -15,6 +16,13 @@ interface Cookie {
 /** What a browser is to this flow: it follows redirects and keeps cookies, of one host and whatever port. */
 export class HttpBrowser {
   #cookies: Cookie[] = []
+
+  /** Another browser that has the same cookies at this moment: somebody planted or stole them. */
+  copy(): HttpBrowser {
+    const copy = new HttpBrowser()
+    copy.#cookies = [...this.#cookies]
+    return copy
+  }
 
   get(url: string): Promise<ShownPage> {
     return this.#load(url)
@@ -45,6 +53,7 @@ export class HttpBrowser {
     const text = await response.text()
     return {
       url,
+      status: response.status,
       text,
       outcome: text.match(/id="outcome"[\s\S]*?<\/section>/)?.[0] ?? '',
       fingerprint: text.match(/Fingerprint<\/dt><dd><code>(\w+)/)?.[1],
@@ -58,7 +67,8 @@ export class HttpBrowser {
 
   #keep(header: string): void {
     const [pair = '', ...attributes] = header.split('; ')
-    const [name = '', value = ''] = pair.split('=')
+    const [name = '', ...parts] = pair.split('=')
+    const value = parts.join('=')
     const path = attributes.find((attribute) => attribute.startsWith('path='))?.slice(5) ?? '/'
     this.#cookies = this.#cookies.filter((cookie) => cookie.name !== name || cookie.path !== path)
     if (value) this.#cookies.push({ name, value, path })
