@@ -9,7 +9,7 @@ import { type RunningApp, runScript, startApp } from './running-app.ts'
 import { type SecureProvider, startSecureProvider } from './secure-provider.ts'
 
 /** Each signs users in, calls an API, and signs them out; those with a build step are built first. */
-const webApps = [{ name: 'express' }]
+const webApps = [{ name: 'express' }, { name: 'fastify' }, { name: 'hono' }, { name: 'koa' }]
 
 const examples = inject('examples')
 
