@@ -6,7 +6,7 @@ import { HttpBrowser, type ShownPage } from '../support/http-browser.ts'
 import { missingProgram } from '../support/programs.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { type RunningApp, runScript, startApp } from './running-app.ts'
-import { type SecureProvider, startSecureProvider } from './secure-provider.ts'
+import { SecureProvider } from './secure-provider.ts'
 
 /** Each signs users in, calls an API, and signs them out; those with a build step are built first. */
 const webApps = [{ name: 'express' }, { name: 'fastify' }, { name: 'hono' }, { name: 'koa' }]
@@ -19,7 +19,7 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
 
   beforeAll(async () => {
     redis = await RedisServer.start({ appendOnly: true })
-    provider = await startSecureProvider()
+    provider = await SecureProvider.start()
   })
   afterAll(async () => {
     await provider?.close()
@@ -45,14 +45,10 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
       app = await startApp(folder, port, {
         CLIENT_ID: name,
         CLIENT_SECRET: clientSecret,
-        AUTHORITY: provider.issuer,
-        PROTOCOL_MODE: 'OIDC',
-        SCOPES: 'notes.read',
-        API_URL: provider.apiUrl,
+        ...provider.environment,
         SESSION_SECRET: 'a secret of the tests, of 32 characters and more',
         REDIS_URL: redis.url,
         TOKEN_CACHE_KEYS: JSON.stringify([generateEncryptionKey()]),
-        NODE_EXTRA_CA_CERTS: provider.certificate,
       })
     })
     afterAll(() => app?.stop())
