@@ -9,7 +9,13 @@ import { type RunningApp, runScript, startApp } from './running-app.ts'
 import { SecureProvider } from './secure-provider.ts'
 
 /** Each signs users in, calls an API, and signs them out; those with a build step are built first. */
-const webApps = [{ name: 'express' }, { name: 'fastify' }, { name: 'hono' }, { name: 'koa' }]
+const webApps = [
+  { name: 'express' },
+  { name: 'fastify' },
+  { name: 'hono' },
+  { name: 'koa' },
+  { name: 'nestjs', built: true },
+]
 
 const examples = inject('examples')
 
@@ -26,7 +32,7 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
     await redis?.stop()
   })
 
-  describe.each(webApps)('$name', ({ name }) => {
+  describe.each(webApps)('$name', ({ name, built }) => {
     let app: RunningApp
     let browser: HttpBrowser
     let user: string
@@ -42,6 +48,7 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
         postLogoutRedirectUri: `${url}/`,
         logoutUri: `${url}/logout-callback`,
       })
+      if (built) await runScript(folder, 'build')
       app = await startApp(folder, port, {
         CLIENT_ID: name,
         CLIENT_SECRET: clientSecret,
