@@ -15,6 +15,7 @@ const webApps = [
   { name: 'hono' },
   { name: 'koa' },
   { name: 'nestjs', built: true },
+  { name: 'next', built: true },
 ]
 
 const examples = inject('examples')
