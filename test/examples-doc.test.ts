@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { samplesIn } from './support/samples.ts'
@@ -47,4 +47,20 @@ test('each example installs the published library', () => {
     expect(manifest, name).toMatchObject({ private: true, dependencies: { 'msal-keyv': `^${version}` } })
     expect(existsSync(join(root, 'examples', name, 'package-lock.json')), name).toBe(false)
   }
+})
+
+// They are installed side by side in the test, where one could use what only another has asked for.
+test.each(examples)('%s asks for every package that it imports', (name) => {
+  const { dependencies, devDependencies } = JSON.parse(read(`examples/${name}/package.json`))
+  const asked = Object.keys({ ...dependencies, ...devDependencies })
+  const files = globSync(`examples/${name}/**/*.{ts,tsx}`, { cwd: root })
+  const specifiers = files.flatMap((file) => [
+    ...read(file).matchAll(/\b(?:from|import|import\() ?'([^'.][^']*)'/g),
+  ])
+  const packages = specifiers.map(([, specifier = '']) => /^(@[^/]+\/)?[^/]+/.exec(specifier)?.[0] ?? '')
+  expect(packages).toContain('msal-keyv')
+  const missing = packages.filter((wanted) => !wanted.startsWith('node:'))
+  expect(missing.filter((wanted) => !asked.includes(wanted) && !asked.includes(`@types/${wanted}`))).toEqual(
+    [],
+  )
 })

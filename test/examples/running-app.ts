@@ -17,9 +17,10 @@ type Environment = Record<string, string>
 
 /** Runs a script of an example's package.json to its end. */
 export async function runScript(folder: string, name: string, env: Environment = {}): Promise<string> {
-  const { stdout } = await run('sh', ['-c', await script(folder, name)], {
-    cwd: folder,
-    env: environment(folder, env),
+  const command = await script(folder, name)
+  const running = run('sh', ['-c', command], { cwd: folder, env: environment(folder, env) })
+  const { stdout } = await running.catch(({ stdout, stderr }: { stdout: string; stderr: string }) => {
+    throw new Error(`${command} failed:\n${stdout}${stderr}`)
   })
   return stdout
 }

@@ -40,7 +40,8 @@ export class HttpBrowser {
     return this.post(new URL(action, url).href, { ...hidden, ...button })
   }
 
-  async #load(url: string, body?: URLSearchParams): Promise<ShownPage> {
+  async #load(url: string, body?: URLSearchParams, redirects = 0): Promise<ShownPage> {
+    if (redirects > 20) throw new Error(`too many redirects, the last to ${url}`)
     const response = await fetch(url, {
       method: body ? 'POST' : 'GET',
       body: body ?? null,
@@ -49,7 +50,7 @@ export class HttpBrowser {
     })
     for (const header of response.headers.getSetCookie()) this.#keep(header)
     const location = response.headers.get('location')
-    if (location) return this.#load(new URL(location, url).href)
+    if (location) return this.#load(new URL(location, url).href, undefined, redirects + 1)
     const text = await response.text()
     return {
       url,
