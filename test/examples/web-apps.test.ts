@@ -33,6 +33,31 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
     await redis?.stop()
   })
 
+  async function start(name: string, env: Record<string, string>): Promise<RunningApp> {
+    const port = await freePort()
+    const url = `http://localhost:${port}`
+    const clientSecret = await provider.register({
+      clientId: name,
+      redirectUri: `${url}/callback`,
+      postLogoutRedirectUri: `${url}/`,
+      logoutUri: `${url}/logout-callback`,
+    })
+    return startApp(join(examples, name), port, {
+      CLIENT_ID: name,
+      CLIENT_SECRET: clientSecret,
+      ...provider.environment,
+      SESSION_SECRET: 'a secret of the tests, of 32 characters and more',
+      ...env,
+    })
+  }
+
+  async function signInTo(app: RunningApp, browser: HttpBrowser, user: string): Promise<void> {
+    const login = await browser.get(`${app.url}/signin`)
+    expect(login.url).toContain(`${provider.issuer}/interaction/`)
+    const home = await browser.post(login.url, { name: user })
+    expect(home).toMatchObject({ url: `${app.url}/`, text: expect.stringContaining('signed in') })
+  }
+
   describe.each(webApps)('$name', ({ name, built }) => {
     let app: RunningApp
     let browser: HttpBrowser
@@ -40,21 +65,8 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
     let users = 0
 
     beforeAll(async () => {
-      const folder = join(examples, name)
-      const port = await freePort()
-      const url = `http://localhost:${port}`
-      const clientSecret = await provider.register({
-        clientId: name,
-        redirectUri: `${url}/callback`,
-        postLogoutRedirectUri: `${url}/`,
-        logoutUri: `${url}/logout-callback`,
-      })
-      if (built) await runScript(folder, 'build')
-      app = await startApp(folder, port, {
-        CLIENT_ID: name,
-        CLIENT_SECRET: clientSecret,
-        ...provider.environment,
-        SESSION_SECRET: 'a secret of the tests, of 32 characters and more',
+      if (built) await runScript(join(examples, name), 'build')
+      app = await start(name, {
         REDIS_URL: redis.url,
         TOKEN_CACHE_KEYS: JSON.stringify([generateEncryptionKey()]),
       })
@@ -168,12 +180,7 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
 
     const open = (path: string): Promise<ShownPage> => browser.get(`${app.url}${path}`)
 
-    async function signIn(): Promise<void> {
-      const login = await open('/signin')
-      expect(login.url).toContain(`${provider.issuer}/interaction/`)
-      const home = await browser.post(login.url, { name: user })
-      expect(home).toMatchObject({ url: `${app.url}/`, text: expect.stringContaining('signed in') })
-    }
+    const signIn = (): Promise<void> => signInTo(app, browser, user)
 
     /** At the next request the browser is at the provider's sign-in, and no refresh token is left. */
     async function expectSignedOut(): Promise<void> {
@@ -192,5 +199,23 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
       if (answer === undefined) throw new Error('nobody has signed in')
       return answer
     }
+  })
+
+  describe('store.ts', () => {
+    test('keeps tokens in memory without REDIS_URL', async () => {
+      const app = await start('express', {})
+      const browser = new HttpBrowser()
+      try {
+        await signInTo(app, browser, 'memory')
+        const shown = await browser.get(`${app.url}/me`)
+        expect(shown).toMatchObject({ status: 200, text: expect.stringContaining('memory') })
+      } finally {
+        await app.stop()
+      }
+    })
+
+    test('stores nothing in Redis without keys', async () => {
+      await expect(start('express', { REDIS_URL: redis.url })).rejects.toThrow('TOKEN_CACHE_KEYS must be set')
+    })
   })
 })
