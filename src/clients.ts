@@ -78,7 +78,9 @@ export class ConfidentialClients {
     }
     this.#core = coreOf(this.plugin)
     if (this.#core.clientId !== clientId) {
-      throw new ConfigurationError("plugin was made for another clientId than configuration's")
+      throw new ConfigurationError(
+        'plugin was made for another client id: pass it the clientId of configuration.auth',
+      )
     }
     this.#clients = new ClientFactory(configuration)
     const answers = new RememberedAnswers(rememberedAnswers)

@@ -77,7 +77,8 @@ export function resolveLogoutOptions(options: LogoutOptions & { clientId: string
     throw new ConfigurationError('options must be an object')
   }
   for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) throw new ConfigurationError(`${name} is not an option`)
+    if (!OPTION_NAMES.has(name))
+      throw new ConfigurationError(`${name} is not an option: remove it, or correct its name`)
   }
   const { issuer, jwks, algorithms = ['RS256'], clientId } = options
   if (typeof clientId !== 'string' || clientId.trim() === '') {

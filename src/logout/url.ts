@@ -52,7 +52,10 @@ export function createLogoutUrl(parameters: LogoutUrlParameters): URL {
     )
   }
   for (const name of Object.keys(parameters)) {
-    if (!NAMES.has(name)) throw new ConfigurationError(`${name} is not a parameter of createLogoutUrl`)
+    if (!NAMES.has(name))
+      throw new ConfigurationError(
+        `${name} is not a parameter of createLogoutUrl: remove it, or correct its name`,
+      )
   }
   const { endSessionEndpoint, clientId, postLogoutRedirectUri, logoutHint, idTokenHint, state } = parameters
   const url = checkUrl('endSessionEndpoint', endSessionEndpoint)

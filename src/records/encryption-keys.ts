@@ -53,7 +53,9 @@ export function resolveEncryptionKeys(keys: readonly EncryptionKey[] | undefined
   const ids = new Set([first.id])
   for (const [index, { id }] of others.entries()) {
     if (ids.has(id)) {
-      throw new ConfigurationError(`encryptionKeys[${index + 1}].id is already the id of another key`)
+      throw new ConfigurationError(
+        `encryptionKeys[${index + 1}].id is already the id of another key: give each key an id of its own`,
+      )
     }
     ids.add(id)
   }
