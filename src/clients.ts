@@ -40,14 +40,12 @@ export type ConfidentialClientsOptions = (
  * and equal concurrent silent requests of one account share one request to the provider.
  *
  * @example
- * ```ts
  * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(url)) })
  *
  * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
  * const { session } = await msal.acquireTokenByCode(pending, query)
  * const { accessToken } = await msal.acquireTokenSilent(session, { scopes })
  * const logoutUrl = await msal.signOut(session, { postLogoutRedirectUri })
- * ```
  */
 export class ConfidentialClients {
   /** The cache behind the clients: evictions, and plugins for clients of the host's own. */
@@ -93,13 +91,10 @@ export class ConfidentialClients {
    * Begins a sign-in: state, nonce and PKCE challenge are made here. Send the browser to `url`, and keep `pending` in
    * its session until the authorization response arrives.
    * @throws {ConfigurationError} naming the member of the request that cannot work
-   *
    * @example
-   * ```ts
    * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
    * req.session.pending = pending
    * res.redirect(url)
-   * ```
    */
   async beginSignIn(request: SignInRequest): Promise<{ url: string; pending: PendingSignIn }> {
     const { authorizationRequest, pending } = beginSignIn(request)
@@ -109,6 +104,9 @@ export class ConfidentialClients {
   /**
    * The URL to send the browser to, for whoever makes state, nonce and PKCE challenge himself: MSAL's own call.
    * {@link beginSignIn} makes them.
+   * @example
+   * const made = { state, nonce, codeChallenge, codeChallengeMethod: 'S256' }
+   * res.redirect(await msal.getAuthCodeUrl({ scopes, redirectUri, ...made }))
    */
   async getAuthCodeUrl(request: AuthorizationUrlRequest): Promise<string> {
     const client = await this.#clients.client(undefined, request.authority)
@@ -125,13 +123,10 @@ export class ConfidentialClients {
    * @throws {ConfigurationError} when `pending` is not what {@link beginSignIn} returned
    * @throws {ServerError} (MSAL's) `invalid_grant` for a code that was redeemed before or has expired: begin again
    * @throws {StoreUnavailableError} when the sign-in could not be stored
-   *
    * @example
-   * ```ts
    * const { pending } = req.session
    * delete req.session.pending
    * const { session } = await msal.acquireTokenByCode(pending, req.query)
-   * ```
    */
   async acquireTokenByCode(
     pending: PendingSignIn | null | undefined,
@@ -159,6 +154,8 @@ export class ConfidentialClients {
    * @param account given a {@link HostSession}, only the sign-in that it began with is used
    * @throws {InteractionRequiredAuthError} (MSAL's) when the user has to sign in again, as after an eviction
    * @throws {StoreUnavailableError} when the store failed, which does not mean that the user is signed out
+   * @example
+   * const { accessToken } = await msal.acquireTokenSilent(req.session.account, { scopes: ['User.Read'] })
    */
   async acquireTokenSilent(
     account: HostSession | AccountRef,
@@ -170,6 +167,9 @@ export class ConfidentialClients {
   /**
    * A token of the application itself for one tenant, from that tenant's partition or from the provider.
    * @throws {TypeError} for a tenant id that cannot be one
+   * @example
+   * const scopes = ['https://graph.microsoft.com/.default']
+   * const { accessToken } = await msal.acquireTokenByClientCredential({ tenantId, scopes })
    */
   acquireTokenByClientCredential(request: AppTokenRequest): Promise<AuthenticationResult> {
     return this.#api.byClientCredential(request)
@@ -179,6 +179,8 @@ export class ConfidentialClients {
    * A token for another API on behalf of the user whose token came in, from that token's partition or from the
    * provider. Validating the incoming token is the host's.
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
+   * @example
+   * const { accessToken } = await msal.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
     return this.#api.onBehalfOf(request)
@@ -190,6 +192,10 @@ export class ConfidentialClients {
    * @param sessionKey made up by the host, not to be guessed, and kept with the work
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    * @throws {InteractionRequiredAuthError} (MSAL's) when there is nothing under that key, as after an eviction
+   * @example
+   * await msal.acquireTokenInLongRunningProcess(sessionKey, { oboAssertion: incomingToken, scopes })
+   * // hours later, in any process
+   * const { accessToken } = await msal.acquireTokenInLongRunningProcess(sessionKey, { scopes })
    */
   acquireTokenInLongRunningProcess(
     sessionKey: string,
@@ -206,6 +212,9 @@ export class ConfidentialClients {
    * @throws {StoreUnavailableError} likewise
    * @throws {ConfigurationError} when the provider has no logout endpoint, or `request` makes no valid URL of it
    * @throws {TypeError} for a home account id that cannot be one
+   * @example
+   * const url = await msal.signOut(req.session.account, { postLogoutRedirectUri })
+   * res.redirect(url.href)
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
     return signOut(this.#core, this.#clients, session, request)
@@ -220,13 +229,10 @@ export class ConfidentialClients {
    * `TypeError` for a tenant id that cannot be one. `tenantId` is for guests: it asks another tenant for its token.
    * @param account given a {@link HostSession}, only the sign-in that it began with is used
    * @throws {TypeError} for an account that cannot be one
-   *
    * @example
-   * ```ts
    * const scopes = ['User.Read']
    * const authProvider = new TokenCredentialAuthenticationProvider(msal.credentialFor(req.session.account), { scopes })
    * const me = await Client.initWithMiddleware({ authProvider }).api('/me').get()
-   * ```
    */
   credentialFor(account: HostSession | AccountRef): TokenCredential {
     signInRef(account)
@@ -244,28 +250,50 @@ export class ConfidentialClients {
    * resource asks for the token of another tenant: it is for the host to decide that the resource may have one.
    * @param tenantId the tenant's id, as the resources name it, or its domain name
    * @throws {TypeError} for a tenant id that cannot be one
+   * @example
+   * const { token } = await msal.credentialForApp(tenantId).getToken('https://graph.microsoft.com/.default')
    */
   credentialForApp(tenantId: string): TokenCredential {
     return appCredential(tenantId, (query) => this.acquireTokenByClientCredential(query))
   }
 
-  /** An MSAL client that signs in, for what else MSAL offers. Use it for one request. */
+  /**
+   * An MSAL client that signs in, for what else MSAL offers. Use it for one request.
+   * @example
+   * const client = await msal.forSignIn()
+   * const session = await msal.plugin.openSession(await client.acquireTokenByCode(request))
+   */
   forSignIn(): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin)
   }
 
-  /** An MSAL client that sees this account. Use it for one request. */
+  /**
+   * An MSAL client that sees this account. Use it for one request.
+   * @example
+   * const client = await msal.forAccount(req.session.account)
+   * const [account] = await client.getTokenCache().getAllAccounts()
+   */
   async forAccount(account: HostSession | AccountRef): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAccount(account))
   }
 
-  /** An MSAL client for the application's own tokens of one tenant, which its authority is set to. */
+  /**
+   * An MSAL client for the application's own tokens of one tenant, which its authority is set to.
+   * @example
+   * const client = await msal.forApp(tenantId)
+   * await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
+   */
   async forApp(tenantId: string): Promise<ConfidentialClientApplication> {
     const plugin = this.plugin.forApp(tenantId)
     return this.#clients.client(plugin, this.#clients.authorityOf(tenantId))
   }
 
-  /** An MSAL client that sees what was acquired on behalf of the bearer of this incoming token. */
+  /**
+   * An MSAL client that sees what was acquired on behalf of the bearer of this incoming token.
+   * @example
+   * const client = await msal.forAssertion(incomingToken)
+   * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
+   */
   async forAssertion(assertion: string): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAssertion(assertion))
   }

@@ -64,6 +64,12 @@ export class LogoutHandler {
    * Reads and verifies a callback, and evicts nobody.
    * @throws {LogoutCallbackError} when it is not valid, or could not be verified
    * @throws {ConfigurationError} when the request's body was read before
+   *
+   * @example
+   * ```ts
+   * const callback = await logout.parse(req)
+   * if (callback.kind === 'back-channel' && callback.sid !== undefined) await endSession(callback.sid)
+   * ```
    */
   parse(request: LogoutRequest): Promise<LogoutCallback> {
     return parseCallback(request, this.#expected)
@@ -78,6 +84,13 @@ export class LogoutHandler {
    * @param session who the host's own cookie says it is; it serves only where the callback names nobody
    * @throws {ConfigurationError} when the request's body was read before, and nothing parsed is left of it
    * @throws {TypeError} for a session that cannot be one
+   *
+   * @example
+   * ```ts
+   * const { status, headers, body, result } = await logout.handle(req)
+   * if (result === 'failed') console.error('a logout callback failed')
+   * res.status(status).set(headers).send(body)
+   * ```
    */
   async handle(request: LogoutRequest, session?: HostSession | AccountRef | null): Promise<LogoutOutcome> {
     const own = session === undefined || session === null ? undefined : signInRef(session)

@@ -26,7 +26,6 @@ export let coreOf: (plugin: KeyvCachePlugin) => Core
  * {@link forAccount}.
  *
  * @example
- * ```ts
  * const plugin = new KeyvCachePlugin({ store: new Keyv(new KeyvRedis(url)), clientId })
  *
  * // sign in
@@ -38,7 +37,6 @@ export let coreOf: (plugin: KeyvCachePlugin) => Core
  * const cachePlugin = plugin.forAccount(session.account)
  * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
  * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
- * ```
  */
 export class KeyvCachePlugin implements ICachePlugin {
   static {
@@ -58,6 +56,10 @@ export class KeyvCachePlugin implements ICachePlugin {
    * The `cachePlugin` of a client that is made for this request and this account. Given a {@link HostSession}, it
    * shows only the sign-in that the session began with; else the one it finds first.
    * @throws {TypeError} for a home account id that cannot be one
+   * @example
+   * const cachePlugin = plugin.forAccount(req.session.account)
+   * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
+   * const [account] = await client.getTokenCache().getAllAccounts()
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forAccount(account), 'refreshes')
@@ -71,6 +73,11 @@ export class KeyvCachePlugin implements ICachePlugin {
    * is a {@link ConfigurationError}, and is not stored.
    * @param tenantId the tenant's id or domain name, in any case
    * @throws {TypeError} for a tenant id that cannot be one, or is `common`, `organizations` or `consumers`
+   * @example
+   * const authority = `https://login.microsoftonline.com/${tenantId}`
+   * const cache = { cachePlugin: plugin.forApp(tenantId) }
+   * const client = new ConfidentialClientApplication({ auth: { ...auth, authority }, cache })
+   * await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
    */
   forApp(tenantId: string): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forApp(tenantId), 'all')
@@ -84,6 +91,11 @@ export class KeyvCachePlugin implements ICachePlugin {
    * loads them (two store calls). MSAL's calls reject with {@link AccountEvictedError} when the token was issued before
    * its account was evicted. A token without a readable `iat` counts as 24 hours old.
    * @throws {TypeError} when it is no text
+   * @example
+   * const cachePlugin = plugin.forAssertion(incomingToken)
+   * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
+   * await client.getTokenCache().getAllAccounts()
+   * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   forAssertion(assertion: string): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forAssertion(assertion), 'all')
@@ -99,6 +111,10 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @param sessionKey made by the host for this process, and for nobody to guess: who has it, has the tokens
    * @param assertion the incoming token to begin with
    * @throws {TypeError} for a session key or assertion that cannot be one
+   * @example
+   * const cachePlugin = plugin.forLongRunningProcess(sessionKey, incomingToken)
+   * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
+   * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   forLongRunningProcess(sessionKey: string, assertion?: string): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forLongRunningProcess(sessionKey, assertion), 'refreshes')
@@ -111,6 +127,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} when the result names no account
    * @throws {ConfigurationError} when nothing is stored for it
    * @throws {StoreUnavailableError}
+   * @example
+   * req.session.account = await plugin.openSession(await client.acquireTokenByCode(request))
    */
   async openSession(
     result: AuthenticationResult,
@@ -139,6 +157,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * False once the account was evicted since that session began, or nothing is stored. One store call.
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {StoreUnavailableError}
+   * @example
+   * if (!(await plugin.isSignedIn(req.session.account))) res.redirect('/login')
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
     return this.#core.isSignedIn(signInRef(account))
@@ -151,6 +171,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @param homeAccountId exactly as MSAL has it, letter case included
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {EvictionError} when the store did not confirm; repeating is safe
+   * @example
+   * const { existed } = await plugin.evictAccount(req.session.account.homeAccountId)
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
     const [eviction] = await this.#core.accounts.evict([checkHomeAccountId(homeAccountId)])
@@ -166,11 +188,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for what is no directory id
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    * @throws {StoreUnavailableError} likewise
-   *
    * @example
-   * ```ts
    * for (const { tenantId, objectId } of notification.users) await plugin.evictDirectoryUser(tenantId, objectId)
-   * ```
    */
   async evictDirectoryUser(tenantId: string, objectId: string): Promise<Eviction[]> {
     const user = {
@@ -189,11 +208,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @param account given a {@link HostSession}, only where that has not ended
    * @throws {TypeError} for an account that cannot be one
    * @throws {StoreUnavailableError}
-   *
    * @example
-   * ```ts
    * const sessions = await plugin.listSessions(req.session.account)
-   * ```
    */
   async listSessions(account: HostSession | AccountRef): Promise<SessionInfo[]> {
     return this.#core.accounts.listSessions(signInRef(account))
@@ -219,11 +235,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    *   has signed out since; that the account of its own key is signed in, it does say
    * @throws {TypeError} when it is no token cache, or for a home account id that cannot be one
    * @throws {StoreUnavailableError} when the store fails: some of the accounts may be imported. Repeat it
-   *
    * @example
-   * ```ts
    * const { imported, skipped } = await plugin.importCache(await readFile('cache.json', 'utf8'))
-   * ```
    */
   async importCache(serialized: string, homeAccountId?: string): Promise<ImportReport> {
     return this.#core.importCache(serialized, homeAccountId)
@@ -239,12 +252,9 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @returns undefined where {@link isSignedIn} is false, or the record cannot be read
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {StoreUnavailableError}
-   *
    * @example
-   * ```ts
    * const serialized = await plugin.exportAccount(session)
    * if (serialized !== undefined) client.getTokenCache().deserialize(serialized)
-   * ```
    */
   async exportAccount(account: HostSession | AccountRef): Promise<string | undefined> {
     return this.#core.exportAccount(signInRef(account))
@@ -254,6 +264,9 @@ export class KeyvCachePlugin implements ICachePlugin {
    * For readiness probes, and for a newcomer's first error message: writes, reads back and deletes a record, and tells
    * what is wrong with the store's configuration as far as it can be seen. It takes about 20 ms longer than the store.
    * @throws {StoreUnavailableError}
+   * @example
+   * const { supported, warnings } = await plugin.checkStore()
+   * if (!supported) throw new Error(warnings.map(({ message }) => message).join('\n'))
    */
   checkStore(): Promise<StoreCheck> {
     return this.#core.checkStore()
