@@ -40,10 +40,10 @@ export type ConfidentialClientsOptions = (
  * and equal concurrent silent requests of one account share one request to the provider.
  *
  * @example
- * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(url)) })
+ * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(process.env.REDIS_URL)) })
  *
  * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
- * const { session } = await msal.acquireTokenByCode(pending, query)
+ * const { session } = await msal.acquireTokenByCode(pending, req.query)
  * const { accessToken } = await msal.acquireTokenSilent(session, { scopes })
  * const logoutUrl = await msal.signOut(session, { postLogoutRedirectUri })
  */

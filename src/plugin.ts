@@ -26,15 +26,15 @@ export let coreOf: (plugin: KeyvCachePlugin) => Core
  * {@link forAccount}.
  *
  * @example
- * const plugin = new KeyvCachePlugin({ store: new Keyv(new KeyvRedis(url)), clientId })
+ * const plugin = new KeyvCachePlugin({ store: new Keyv(new KeyvRedis(process.env.REDIS_URL)), clientId })
  *
  * // sign in
  * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin: plugin } })
- * session.account = await plugin.openSession(await client.acquireTokenByCode(request))
+ * req.session.account = await plugin.openSession(await client.acquireTokenByCode(request))
  *
  * // any later request: MSAL needs no more of an account than its id
- * const { homeAccountId } = session.account
- * const cachePlugin = plugin.forAccount(session.account)
+ * const { homeAccountId } = req.session.account
+ * const cachePlugin = plugin.forAccount(req.session.account)
  * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
  * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
  */
@@ -189,7 +189,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    * @throws {StoreUnavailableError} likewise
    * @example
-   * for (const { tenantId, objectId } of notification.users) await plugin.evictDirectoryUser(tenantId, objectId)
+   * const evictions = await plugin.evictDirectoryUser(tenantId, objectId)
    */
   async evictDirectoryUser(tenantId: string, objectId: string): Promise<Eviction[]> {
     const user = {

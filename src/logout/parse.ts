@@ -45,8 +45,8 @@ const OPTION_NAMES = new Set(['issuer', 'jwks', 'algorithms', 'clientId'])
  *
  * @example
  * ```ts
- * const callback = await parseLogoutCallback(request, { issuer: 'https://op.example', clientId })
- * if (callback.kind === 'back-channel' && (await isNew(callback.jti, callback.expiresAt))) await endSessions(callback)
+ * const callback = await parseLogoutCallback(req, { issuer: 'https://op.example', clientId })
+ * if (callback.kind === 'back-channel' && callback.sid !== undefined) await endSession(callback.sid)
  * ```
  */
 export async function parseLogoutCallback(

@@ -14,7 +14,7 @@ import { onlyValue, receive } from './request.ts'
  * ```ts
  * app.get('/signed-out', (req, res) => {
  *   const { state } = parsePostLogout(req)
- *   res.send(state === req.session.pending.state ? 'You have signed out.' : 'You are signed out.')
+ *   res.send(state === req.session.logoutState ? 'You have signed out.' : 'You are signed out.')
  * })
  * ```
  */

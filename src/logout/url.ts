@@ -41,7 +41,7 @@ const NEVER_IN_A_URL = /[\s\\]|[^\P{Cc}]/u
  *   endSessionEndpoint: 'https://login.microsoftonline.com/organizations/oauth2/v2.0/logout',
  *   clientId,
  *   postLogoutRedirectUri: 'https://app.example/signed-out',
- *   logoutHint: idTokenClaims.login_hint,
+ *   logoutHint: result.idTokenClaims.login_hint,
  * })
  * ```
  */
