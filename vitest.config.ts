@@ -16,23 +16,44 @@ const acrossMajors = [
   'test/clients/token-credential.test.ts',
 ]
 
+/** What starts servers, browsers and processes, and would disturb a neighbour in the same process. */
+const withServers = [
+  'test/{e2e,faults,migrate,package,stress}/**/*.test.ts',
+  'test/processes.test.ts',
+  'test/support/servers.test.ts',
+]
+
+/** Many small files: a process for each costs more than its tests. */
+const inOneProcess = { pool: 'threads', isolate: false } as const
+const sealed = { ...test, setupFiles: ['test/support/sealed-msal.ts'] }
+
 export default defineConfig({
   test: {
+    // Vitest leaves one core to itself, and would use one of two.
+    maxWorkers: 2,
     coverage: { include: ['src/**'] },
     projects: [
       // Everything runs on an MSAL that keeps to its contract and to nothing else.
       {
         test: {
-          ...test,
+          ...sealed,
+          ...inOneProcess,
           name: 'sealed',
           include: ['test/**/*.test.ts'],
-          setupFiles: ['test/support/sealed-msal.ts'],
+          exclude: withServers,
         },
       },
-      { test: { ...test, name: 'msal-node-7', include: acrossMajors } },
+      { test: { ...sealed, name: 'sealed-servers', include: withServers } },
+      { test: { ...test, ...inOneProcess, name: 'msal-node-7', include: acrossMajors } },
       ...['msal-node-3', 'msal-node-5', 'msal-node-6'].map((name) => ({
         resolve: { alias: { '@azure/msal-node': name } },
-        test: { ...test, name, include: acrossMajors, server: { deps: { inline: [/msal-/] } } },
+        test: {
+          ...test,
+          ...inOneProcess,
+          name,
+          include: acrossMajors,
+          server: { deps: { inline: [/msal-/] } },
+        },
       })),
     ],
   },

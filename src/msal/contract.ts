@@ -68,10 +68,12 @@ export function checkContract(
   if (kept.has(implementation)) return undefined
   const known = verdicts.get(implementation)
   if (known !== undefined) return known
-  // Another call of the same client may clear its memory meanwhile: one failure is no verdict yet.
+  // Another call of the same client may clear its memory meanwhile: a failure is tried once more, and is no verdict
+  // on the next use.
   const verdict = tryOut(cache, guarded)
     .catch(() => tryOut(cache, guarded))
     .then(() => void kept.add(implementation))
+    .finally(() => verdicts.delete(implementation))
   verdicts.set(implementation, verdict)
   return verdict
 }

@@ -1,16 +1,19 @@
 import Keyv from 'keyv'
 import { beforeEach, describe, expect, test } from 'vitest'
+import type * as LinksModule from '../../src/accounts/links.ts'
 import { keptLinks, type Link, Links, type ProviderSession, readLinks } from '../../src/accounts/links.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
 import { Records } from '../../src/records/records.ts'
 import { Sealing } from '../../src/records/sealing.ts'
 import { KeyvStore } from '../../src/store/keyv-store.ts'
 import { CLIENT_ID } from '../support/entra.ts'
+import { mutant } from '../support/mutant.ts'
 import { type ObservedStore, observe } from '../support/observed-store.ts'
 
 const HOME = 'https://login.example/9188040d-6c67-4c5b-b112-36a304b66dad/v2.0'
 const GUEST = 'https://login.example/7e4a4700-0000-4000-8000-00000000047e/v2.0'
 const LATER = Date.now() + 60_000
+const NAMES = new KeyNames({ clientId: CLIENT_ID, namespace: undefined, keySecret: undefined })
 
 let store: ObservedStore
 let records: Records
@@ -21,10 +24,7 @@ beforeEach(() => {
     new KeyvStore(store.keyv, 3_000),
     new Sealing({ encryptionKeys: undefined, allowPlaintext: false }),
   )
-  links = new Links(
-    records,
-    new KeyNames({ clientId: CLIENT_ID, namespace: undefined, keySecret: undefined }),
-  )
+  links = new Links(records, NAMES)
 })
 
 /** Writes the links of an account's commit. @returns the keys that the account keeps */
@@ -32,11 +32,12 @@ async function commit(
   homeAccountId: string,
   sessions: ProviderSession[],
   more: { generation?: string; expiresAt?: number; known?: string[] } = {},
+  by = links,
 ): Promise<string[]> {
   const { generation = 'g', expiresAt = LATER, known = [] } = more
   const own = { homeAccountId, generation, expiresAt }
-  const read = await records.read([...links.keysOf(sessions).keys()])
-  const renewed = await links.renew(own, sessions, known, read)
+  const read = await records.read([...by.keysOf(sessions).keys()])
+  const renewed = await by.renew(own, sessions, known, read)
   await records.write(renewed.records)
   return renewed.keys
 }
@@ -106,12 +107,14 @@ test('a logout token that was carried out is known, with its issuer, in the same
 })
 
 describe('bounds', () => {
-  test('an account keeps its last 32 links, the renewed ones last', () => {
+  test('an account keeps its last 32 links, the renewed ones last', async () => {
     const known = Array.from({ length: 32 }, (_, n) => `link ${n}`)
     const kept = keptLinks(known, ['link 5', 'new', 'new'])
     expect(kept).toHaveLength(32)
     expect(kept).not.toContain('link 0')
     expect(kept.slice(-2)).toEqual(['link 5', 'new'])
+    const broken = await mutant<typeof LinksModule>('links: bound of an account lifted', 'accounts/links.ts')
+    expect(broken.keptLinks(known, ['new'])).toHaveLength(33)
   })
 
   test('one leads to 64 accounts, the last ones; one that only browsers name to four, the first ones', async () => {
@@ -122,6 +125,13 @@ describe('bounds', () => {
     }
     expect(await accountsBy({ issuer: HOME, subject: 'sub' })).toEqual(accounts.slice(-64))
     expect(await accountsBy({ issuer: HOME, sid: 'state' })).toEqual(accounts.slice(0, 4))
+  })
+
+  test('broken on purpose, one leads to more than 64', async () => {
+    const module = await mutant<typeof LinksModule>('links: bound of accounts lifted', 'accounts/links.ts')
+    const broken = new module.Links(records, NAMES) as unknown as Links
+    for (let n = 0; n < 65; n++) await commit(`account ${n}`, [{ issuer: HOME, subject: 'sub' }], {}, broken)
+    expect(await accountsBy({ issuer: HOME, subject: 'sub' })).toHaveLength(65)
   })
 })
 

@@ -11,6 +11,7 @@ import {
   TENANT_ID,
   type User,
 } from '../support/entra.ts'
+import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
 import { keysOf, storedPartition, storedText } from '../support/stored.ts'
 
@@ -70,6 +71,17 @@ describe('F6: an id that evictAccount refuses', () => {
       message: expect.stringContaining('homeAccountId'),
     })
     expect(map.size).toBe(0)
+  })
+
+  test('without the check, what is stored cannot be evicted (P14)', async () => {
+    const { KeyvCachePlugin: Broken } = await mutant('an account stored that cannot be evicted')
+    const entra = new EntraStandIn({ flavour: 'oidc', size: 'small' })
+    const map = new Map<string, string>()
+    const plugin = new Broken({ store: new Keyv(map, { useKeyPrefix: false }), clientId: CLIENT_ID })
+    const user = entra.user({ uid: 'alice ' })
+    await entra.signIn(entra.client(plugin), user)
+    expect(map.size).toBeGreaterThan(0)
+    await expect(plugin.evictAccount(user.homeAccountId)).rejects.toThrow(TypeError)
   })
 
   test('one that an older release stored does not keep a callback from ending the others', async () => {

@@ -12,7 +12,7 @@ import { SlowLink } from '../support/slow-link.ts'
 import { keysOf, storedText } from '../support/stored.ts'
 import { FaultyHost, watchForCrashes } from './host.ts'
 
-const STORE_TIMEOUT = 250
+const STORE_TIMEOUT = 1_000
 /** The command, alone or in a transaction. */
 const WRITE = /\r\nSET\r\n/
 

@@ -55,3 +55,10 @@ test.each(SUITES)('%s.test.ts has a test for every row', (suite, rows) => {
   const tested = (name: string) => new RegExp(`^ {4,6}${name}: \\{|_FAULTS\\.${name}\\b`, 'm').test(source)
   expect(Object.keys(rows).filter((name) => !tested(name))).toEqual([])
 })
+
+test.each(SUITES)('%s: what times out does so by storeTimeout', (_suite, rows) => {
+  for (const row of Object.values(rows)) {
+    const waits = Object.values(row.outcomes).some((outcome) => outcome.endsWith('times out'))
+    if (waits) expect(row.within, row.fault).toBe('storeTimeout')
+  }
+})

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Keyv } from 'keyv'
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { KeyvCachePlugin, type KeyvLike } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
@@ -46,7 +46,7 @@ describe.skipIf(isMissing)(`${ACCOUNTS} accounts`, () => {
       await writeFile(file, blob)
       const size = Math.ceil(blob.length / 2 ** 20)
       // The text, what JSON.parse makes of it, and what the rest takes however many accounts there are.
-      const figures = await importInProcess(64 + 3 * size, { redisUrl: redis.url, file, keys: [] })
+      const figures = await importInProcess(96 + 3 * size, { redisUrl: redis.url, file, keys: [] })
       await removeFolder(folder)
       say(`a blob of ${size} MiB`, figures)
 
@@ -63,6 +63,7 @@ describe.skipIf(isMissing)(`${ACCOUNTS} accounts`, () => {
       const entra = new EntraStandIn()
       const users = people(entra)
       const client = await connectTo(redis.url)
+      onTestFinished(() => client.destroy())
       for (let index = 0; index < ACCOUNTS; index += 2) {
         const pair = users.slice(index, index + 2) as [User, User]
         for (const [key, record] of await pollutedRecords(entra, pair)) {
@@ -74,8 +75,7 @@ describe.skipIf(isMissing)(`${ACCOUNTS} accounts`, () => {
       }
       const keys = users.map(({ homeAccountId }) => homeAccountId)
       expect(await client.exists(keys)).toBe(ACCOUNTS)
-      const figures = await importInProcess(64, { redisUrl: redis.url, file: undefined, keys })
-      client.destroy()
+      const figures = await importInProcess(96, { redisUrl: redis.url, file: undefined, keys })
       say(`${ACCOUNTS} polluted records`, figures)
 
       // The first record of two brings both.

@@ -1,11 +1,16 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { inspect } from 'node:util'
+import { Worker } from 'node:worker_threads'
 import KeyvRedis from '@keyv/redis'
 import Keyv from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { StoreUnavailableError } from '../../src/index.ts'
 import type { KeyvLike } from '../../src/store/keyv-like.ts'
+import type * as KeyvStoreModule from '../../src/store/keyv-store.ts'
 import { KeyvStore } from '../../src/store/keyv-store.ts'
+import { mutant } from '../support/mutant.ts'
 import { closeStore } from '../support/open-store.ts'
 import { missingProgram } from '../support/programs.ts'
 import { RedisServer } from '../support/redis-server.ts'
@@ -233,4 +238,33 @@ describe.skipIf(missingProgram('redis-server'))('a real Redis, with the adapter 
     await expect(store.write('k', 'v', 60_000)).rejects.toBeInstanceOf(StoreUnavailableError)
     await expect(store.delete(['k'])).rejects.toBeInstanceOf(StoreUnavailableError)
   })
+})
+
+test('the event loop is blocked longer than storeTimeout: an answer that has arrived counts', async () => {
+  const echo = new Worker(
+    `const { createServer } = require('node:net')
+     const { parentPort } = require('node:worker_threads')
+     const server = createServer((socket) => socket.pipe(socket)).listen(0, '127.0.0.1', () => {
+       parentPort.postMessage(server.address().port)
+     })`,
+    { eval: true },
+  )
+  const [port] = (await once(echo, 'message')) as [number]
+  const socket = connect(port, '127.0.0.1')
+  await once(socket, 'connect')
+  const block = () => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
+  class Remote extends Map<string, unknown> {
+    override async get() {
+      socket.write('sent at once')
+      process.nextTick(block)
+      await once(socket, 'data')
+    }
+  }
+  const read = (Store: typeof KeyvStore) => new Store(new Keyv({ store: new Remote() }), 100).read(['k'])
+  await expect(read(KeyvStore)).resolves.toEqual([undefined])
+  const name = 'a timeout before the answer that is there'
+  const broken = await mutant<typeof KeyvStoreModule>(name, 'store/keyv-store.ts')
+  await expect(read(broken.KeyvStore)).rejects.toMatchObject({ timedOut: true })
+  socket.destroy()
+  await echo.terminate()
 })

@@ -163,6 +163,26 @@ const CORE_MUTANTS = {
     'const RENEWAL_OFFSET = 0',
   ],
   'remembered: shared by reference': ['clients/answering.ts', '...copyOf(result)', '...result'],
+  'list of token records: bound lifted': [
+    'accounts/token-record-list.ts',
+    'const MOST_LISTED = 500',
+    'const MOST_LISTED = Number.POSITIVE_INFINITY',
+  ],
+  'links: bound of accounts lifted': [
+    'accounts/links.ts',
+    'const MOST_ACCOUNTS = 64',
+    'const MOST_ACCOUNTS = Number.POSITIVE_INFINITY',
+  ],
+  'links: bound of an account lifted': [
+    'accounts/links.ts',
+    'const MOST_LINKS = 32',
+    'const MOST_LINKS = Number.POSITIVE_INFINITY',
+  ],
+  'an account stored that cannot be evicted': [
+    'plugins/store-sign-in.ts',
+    'checkStorable(homeAccountId)\n  const loaded',
+    'const loaded',
+  ],
   'remembered: bound lifted': [
     'clients/remembered-answers.ts',
     'this.#answers.size <= this.#most.entries',

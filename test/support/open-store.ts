@@ -52,12 +52,12 @@ export async function closeStore(keyv: object): Promise<void> {
     await store.disconnect(true)
   } else if (store instanceof KeyvSqlite) {
     await store.disconnect()
-  } else if (store instanceof KeyvPostgres) {
+  } else if (store instanceof KeyvPostgres || store instanceof KeyvMysql) {
     // All of a process share one pool, and ending it a second time is an error.
     await store.disconnect().catch(() => undefined)
   } else if (store instanceof KeyvMemcache) {
     store.client.close()
-  } else if (store instanceof KeyvValkey || store instanceof KeyvMysql || store instanceof KeyvEtcd) {
+  } else if (store instanceof KeyvValkey || store instanceof KeyvEtcd) {
     await store.disconnect()
   }
 }

@@ -56,9 +56,9 @@ export const RECORD_MUTANTS = {
     'if (!mayBeUnparseable(this.#keyv, error) || !(await isUnparseable(this.#keyv, key))) throw error',
     'if (!mayBeUnparseable(this.#keyv, error)) throw error',
   ],
-  'connection: a failed read taken for a miss': [
-    'store/redis-connection-store.ts',
-    'await this.#mget(slot)',
-    'await this.#mget(slot).catch(() => slot.map(() => null))',
+  'a timeout before the answer that is there': [
+    'store/keyv-store.ts',
+    'setTimeout(() => setImmediate(expire), timeout)',
+    'setTimeout(expire, timeout)',
   ],
 } as const satisfies Record<string, Change>
