@@ -102,8 +102,8 @@ export class ConfidentialClients {
   }
 
   /**
-   * The URL to send the browser to, for whoever makes state, nonce and PKCE challenge himself: MSAL's own call.
-   * {@link beginSignIn} makes them.
+   * The URL to send the browser to, if you make state, nonce and PKCE challenge yourself: MSAL's own call.
+   * {@link beginSignIn} makes them for you.
    * @example
    * const made = { state, nonce, codeChallenge, codeChallengeMethod: 'S256' }
    * res.redirect(await msal.getAuthCodeUrl({ scopes, redirectUri, ...made }))
@@ -119,7 +119,7 @@ export class ConfidentialClients {
    * @param pending what {@link beginSignIn} returned, as the browser's session has it; nothing where it has none
    * @param response the authorization response as the framework parsed it: the query, or the body of a `form_post`
    * @throws {AuthorizationResponseError} for what a visitor can do: no sign-in is pending in this browser, the
-   *   response is none for it, or it is a refusal
+   *   response does not belong to it, or it is a refusal
    * @throws {ConfigurationError} when `pending` is not what {@link beginSignIn} returned
    * @throws {ServerError} (MSAL's) `invalid_grant` for a code that was redeemed before or has expired: begin again
    * @throws {StoreUnavailableError} when the sign-in could not be stored
@@ -137,7 +137,7 @@ export class ConfidentialClients {
    * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
    * @param response whose `state` is checked against the request's; without it, `request.code` is redeemed and checking
    *   the state is the host's
-   * @throws {AuthorizationResponseError} when the response is none for this request, or a refusal
+   * @throws {AuthorizationResponseError} when the response does not belong to this request, or is a refusal
    * @throws {ConfigurationError} without `state` to check or `code` to redeem
    * @throws {StoreUnavailableError} when the sign-in could not be stored
    */
@@ -152,7 +152,7 @@ export class ConfidentialClients {
   /**
    * A token from the cache, or by the stored refresh token. A hit is one store call.
    * @param account given a {@link HostSession}, only the sign-in that it began with is used
-   * @throws {InteractionRequiredAuthError} (MSAL's) when the user has to sign in again, as after an eviction
+   * @throws {InteractionRequiredAuthError} (MSAL's) when the user must sign in again, as after an eviction
    * @throws {StoreUnavailableError} when the store failed, which does not mean that the user is signed out
    * @example
    * const { accessToken } = await msal.acquireTokenSilent(req.session.account, { scopes: ['User.Read'] })
@@ -177,7 +177,7 @@ export class ConfidentialClients {
 
   /**
    * A token for another API on behalf of the user whose token came in, from that token's partition or from the
-   * provider. Validating the incoming token is the host's.
+   * provider. Validate the incoming token first.
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    * @example
    * const { accessToken } = await msal.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
@@ -189,7 +189,7 @@ export class ConfidentialClients {
   /**
    * As {@link acquireTokenOnBehalfOf}, for work that goes on after the incoming token has expired: the first call
    * brings the token, and later ones find what it acquired under `sessionKey`, and refresh it.
-   * @param sessionKey made up by the host, not to be guessed, and kept with the work
+   * @param sessionKey a random key of the host's, such as `randomUUID()`, kept with the work
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    * @throws {InteractionRequiredAuthError} (MSAL's) when there is nothing under that key, as after an eviction
    * @example
@@ -207,7 +207,7 @@ export class ConfidentialClients {
   /**
    * Signs the user out here, and returns the provider's logout URL to send the browser to, with the hints that the
    * stored ID token gives. A session that was evicted before ends nothing that began after it. When the provider does
-   * not say where its logout endpoint is, the user is signed out here, and its error is thrown.
+   * not say where its logout endpoint is, the user is signed out here, and MSAL's error is thrown.
    * @throws {EvictionError} when the store did not confirm: the user is not signed out
    * @throws {StoreUnavailableError} likewise
    * @throws {ConfigurationError} when the provider has no logout endpoint, or `request` makes no valid URL of it
@@ -224,7 +224,7 @@ export class ConfidentialClients {
    * The account's tokens for clients of the Azure SDK and of Microsoft Graph. Make it, and them, for the request: such
    * a client keeps its last token in memory until that expires.
    *
-   * `getToken` rejects with {@link AuthenticationRequiredError} when the user has to sign in again, with
+   * `getToken` rejects with {@link AuthenticationRequiredError} when the user must sign in again, with
    * {@link StoreUnavailableError} when the store failed, with an `AbortError` when it was aborted, and with a
    * `TypeError` for a tenant id that cannot be one. `tenantId` is for guests: it asks another tenant for its token.
    * @param account given a {@link HostSession}, only the sign-in that it began with is used

@@ -81,7 +81,7 @@ export class LogoutHandler {
    *
    * A back-channel logout evicts the refresh tokens too, which Back-Channel Logout 1.0 §2.7 would leave to those who
    * were granted `offline_access`: MSAL always asks for that scope, and Microsoft's guidance is to remove the tokens.
-   * @param session who the host's own cookie says it is; it serves only where the callback names nobody
+   * @param session the session that the host's own cookie names; used only where the callback names none
    * @throws {ConfigurationError} when the request's body was read before, and nothing parsed is left of it
    * @throws {TypeError} for a session that cannot be one
    *

@@ -26,7 +26,7 @@ export interface KeyvCachePluginOptions {
   encryptionKeys?: readonly EncryptionKey[] | undefined
   /**
    * Also opens records that are not sealed, while sealing is being switched on in a live system. Switch it off again:
-   * whoever can write the store could plant such records. Default false.
+   * anyone who can write the store could plant such records. Default false.
    */
   allowPlaintext?: boolean | undefined
   /**

@@ -69,7 +69,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * The `cachePlugin` of a client for the application's own tokens of one tenant (`acquireTokenByClientCredential`).
    * A hit is one store call; the tokens live as long as the last of them, at most `ttl`. No eviction concerns them.
    *
-   * MSAL's authority decides whose token it is: it has to name this tenant in the same way. A token of another tenant
+   * MSAL's authority decides whose token it is: it must name this tenant in the same way. A token of another tenant
    * is a {@link ConfigurationError}, and is not stored.
    * @param tenantId the tenant's id or domain name, in any case
    * @throws {TypeError} for a tenant id that cannot be one, or is `common`, `organizations` or `consumers`
@@ -90,7 +90,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * MSAL's `acquireTokenOnBehalfOf` looks in memory only: call `client.getTokenCache().getAllAccounts()` first, which
    * loads them (two store calls). MSAL's calls reject with {@link AccountEvictedError} when the token was issued before
    * its account was evicted. A token without a readable `iat` counts as 24 hours old.
-   * @throws {TypeError} when it is no text
+   * @throws {TypeError} when it is not a string
    * @example
    * const cachePlugin = plugin.forAssertion(incomingToken)
    * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
@@ -108,7 +108,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * evicted, or until MSAL's `removeAccount` on such a client ends the process.
    *
    * MSAL's calls reject with {@link AccountEvictedError} as with {@link forAssertion}.
-   * @param sessionKey made by the host for this process, and for nobody to guess: who has it, has the tokens
+   * @param sessionKey a random key that the host makes for this process: anyone who has it has the tokens
    * @param assertion the incoming token to begin with
    * @throws {TypeError} for a session key or assertion that cannot be one
    * @example
@@ -185,7 +185,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @param tenantId the directory's id, in any letter case
    * @param objectId the user's id in that directory, in any letter case
    * @returns what was evicted: nothing, where no sign-in of the user is known
-   * @throws {TypeError} for what is no directory id
+   * @throws {TypeError} for an id that is not a GUID
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    * @throws {StoreUnavailableError} likewise
    * @example
@@ -204,7 +204,7 @@ export class KeyvCachePlugin implements ICachePlugin {
 
   /**
    * The provider's sessions that lead to an account and have not ended, as far as the records say: for a page on which
-   * a user sees where he is signed in. Three store calls.
+   * users see where they are signed in. Three store calls.
    * @param account given a {@link HostSession}, only where that has not ended
    * @throws {TypeError} for an account that cannot be one
    * @throws {StoreUnavailableError}
@@ -232,7 +232,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * it, the memory that it takes is that of 16 accounts.
    * @param serialized what MSAL's `tokenCache.serialize()` returned
    * @param homeAccountId to import this account only. A record of `DistributedCachePlugin` can hold tokens of somebody who
-   *   has signed out since; that the account of its own key is signed in, it does say
+   *   has signed out since. Only the account of its own key is certainly signed in
    * @throws {TypeError} when it is no token cache, or for a home account id that cannot be one
    * @throws {StoreUnavailableError} when the store fails: some of the accounts may be imported. Repeat it
    * @example
@@ -246,7 +246,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * One account as MSAL serializes it, for a data-subject request, for debugging, or for going back to another cache:
    * MSAL's `deserialize()` and its `DistributedCachePlugin` can read it. One store call.
    *
-   * **It holds secrets**: whoever has it can act as the user. Tokens that were acquired on behalf of the user are not
+   * **It holds secrets**: anyone who has it can act as the user. Tokens that were acquired on behalf of the user are not
    * part of it.
    * @param account given a {@link HostSession}, only the sign-in that the session began with
    * @returns undefined where {@link isSignedIn} is false, or the record cannot be read

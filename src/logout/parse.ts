@@ -27,7 +27,7 @@ export interface LogoutOptions {
 /** What a logout callback says, once it is verified. */
 export type LogoutCallback = FrontChannelCallback | BackChannelCallback | ForeignCallback
 
-// `none` and HMAC are not here: with them, whoever knows the public key, or nothing, could sign.
+// `none` and HMAC are not here: with them, anyone who knows the public key, or nothing, could sign.
 const ALGORITHMS = new Set([
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
   ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
