@@ -40,7 +40,8 @@ export default defineConfig({
           ...inOneProcess,
           name: 'sealed',
           include: ['test/**/*.test.ts'],
-          exclude: withServers,
+          // The examples have a command of their own: `npm run test:examples`.
+          exclude: [...withServers, 'test/examples/**'],
         },
       },
       { test: { ...sealed, name: 'sealed-servers', include: withServers } },

@@ -3,10 +3,13 @@ import type { Accounts } from '../accounts/accounts.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { type Changes, isBeingEmptied, Turn } from '../msal/memory.ts'
-import { emptyCache, isEmpty, parseCache, type SerializedCache } from '../msal/schema.ts'
+import { type Readable, ReadableTexts } from '../msal/readable.ts'
+import { emptyCache, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { Release } from '../records/locks.ts'
 import { storeSignIn } from './store-sign-in.ts'
+
+const texts = new ReadableTexts()
 
 /** What MSAL did between a write's load and its commit. */
 export interface Write<Loaded> extends Changes {
@@ -22,12 +25,6 @@ interface BegunWrite<Loaded> {
   readonly loaded: Loaded
   readonly shown: SerializedCache | undefined
   readonly unlock: Release
-}
-
-/** What MSAL may see, and can read. */
-interface Readable {
-  readonly text: string
-  readonly cache: SerializedCache
 }
 
 /** What was loaded, and what came of reading it, so that it is read once. */
@@ -193,18 +190,13 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     }
   }
 
-  /** MSAL deserializes anything into something, so what it is given is looked at before (P8). */
   #readable(opened: Opened<Loaded>): Readable | undefined {
     const text = this.visible(opened.loaded)
     if (text === undefined) return undefined
-    if (opened.last?.text !== text) opened.last = { text, readable: this.#read(text) }
+    if (opened.last?.text !== text) {
+      opened.last = { text, readable: texts.read(text) }
+      if (opened.last.readable === undefined) reportMalformed(this.key)
+    }
     return opened.last.readable
-  }
-
-  #read(text: string): Readable | undefined {
-    const cache = parseCache(text)
-    if (cache !== undefined && !isEmpty(cache)) return { text, cache }
-    reportMalformed(this.key)
-    return undefined
   }
 }

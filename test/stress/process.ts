@@ -11,6 +11,7 @@ import { ObservedCommits } from './commits.ts'
 import { type Entry, now, type Outcome } from './history.ts'
 import { firstSignIns, lastRefreshes, operationsOf, type Plan, type PlannedOperation } from './operations.ts'
 import { authorizationCode, homeAccountIdOf, ISSUER, originsOf, StatelessEntra, sidOf } from './provider.ts'
+import { encryptionKeys } from './sealing.ts'
 
 export interface ProcessSettings {
   readonly plan: Plan
@@ -40,7 +41,8 @@ const store = settings.keyvMajor === 5 ? keyv5 : inKeyv6(keyv5.store as KeyvRedi
 const commits = new ObservedCommits()
 commits.watch(store)
 const entra = new StatelessEntra(`${settings.process}`)
-const msal = new ConfidentialClients(entra.configuration(), { store, storeTimeout })
+// Answers are remembered, as by default.
+const msal = new ConfidentialClients(entra.configuration(), { store, storeTimeout, encryptionKeys })
 const logout = new LogoutHandler(msal, { issuer: ISSUER })
 
 const entries: Entry[] = []

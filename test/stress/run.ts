@@ -15,6 +15,7 @@ import { countAccounts, operationsOf, type Plan } from './operations.ts'
 import type { Order, ProcessSettings } from './process.ts'
 import { homeAccountIdOf } from './provider.ts'
 import { Random } from './random.ts'
+import { openRecord } from './sealing.ts'
 
 export interface StressOptions {
   readonly plan: Plan
@@ -226,8 +227,9 @@ async function readRecords({ plan, store }: StressOptions): Promise<RecordAtRest
   const records: RecordAtRest[] = []
   try {
     for (let account = 0; account < countAccounts(plan); account++) {
-      const text = await storedText(keyv, homeAccountIdOf(account))
-      if (text !== '') records.push({ account, text })
+      const homeAccountId = homeAccountIdOf(account)
+      const stored = await storedText(keyv, homeAccountId)
+      if (stored !== '') records.push({ account, text: openRecord(stored, homeAccountId) })
     }
   } finally {
     await closeStore(keyv)

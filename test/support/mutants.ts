@@ -183,6 +183,11 @@ const CORE_MUTANTS = {
     'checkStorable(homeAccountId)\n  const loaded',
     'const loaded',
   ],
+  'readable texts: bound lifted': [
+    'msal/readable.ts',
+    'const MOST_REMEMBERED = 10_000',
+    'const MOST_REMEMBERED = Number.POSITIVE_INFINITY',
+  ],
   'remembered: bound lifted': [
     'clients/remembered-answers.ts',
     'this.#answers.size <= this.#most.entries',

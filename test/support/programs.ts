@@ -140,7 +140,7 @@ export async function ended(child: ChildProcess): Promise<void> {
  * Has a shell run a script once this process is dead, and returns how to call that off. An 'exit' handler is
  * not enough: Vitest ends its workers by signals, and SIGKILLs them when it is interrupted itself.
  */
-function onDeath(script: string, ...args: readonly string[]): () => void {
+export function onDeath(script: string, ...args: readonly string[]): () => void {
   // `read` returns when the other end of the pipe, here, is closed.
   const guard = spawn('sh', ['-c', `read -r _; ${script}`, 'sh', ...args], {
     detached: true,

@@ -1,14 +1,9 @@
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
-import { join } from 'node:path'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
-import { promisify } from 'node:util'
-import { makeFolder, removeFolder, requireProgram } from './programs.ts'
-
-const execute = promisify(execFile)
+import { selfSigned } from './certificate.ts'
+import { makeFolder, removeFolder } from './programs.ts'
 
 export interface ProtectedApi {
   /** `https`: the Azure SDK and the Graph client give a token to nothing else. */
@@ -28,7 +23,7 @@ export async function startProtectedApi(
   ownerOf: (token: string) => string | undefined,
 ): Promise<ProtectedApi> {
   const folder = await makeFolder()
-  const { key, cert } = await selfSigned(folder)
+  const { key, cert } = await selfSigned(folder, 'IP:127.0.0.1')
   const trusted = getCACertificates('default')
   setDefaultCACertificates([...trusted, cert])
   const challenges = new Map<string, string>()
@@ -65,13 +60,4 @@ export async function startProtectedApi(
       await removeFolder(folder)
     },
   }
-}
-
-/** A certificate for 127.0.0.1. */
-async function selfSigned(folder: string): Promise<{ key: string; cert: string }> {
-  const [key, cert] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-  const request =
-    'req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1'
-  await execute(requireProgram('openssl'), [...request.split(' '), '-keyout', key, '-out', cert])
-  return { key: await readFile(key, 'utf8'), cert: await readFile(cert, 'utf8') }
 }

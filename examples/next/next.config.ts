@@ -1,0 +1,8 @@
+import type { NextConfig } from 'next'
+
+const config: NextConfig = {
+  // Bundled, each route would have its own copies, and `instanceof` would not know the errors of another's.
+  serverExternalPackages: ['msal-keyv', '@azure/msal-node', 'keyv', '@keyv/redis'],
+}
+
+export default config
