@@ -40,14 +40,12 @@ export type ConfidentialClientsOptions = (
  * and equal concurrent silent requests of one account share one request to the provider.
  *
  * @example
- * ```ts
- * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(url)) })
+ * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(process.env.REDIS_URL)) })
  *
  * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
- * const { session } = await msal.acquireTokenByCode(pending, query)
+ * const { session } = await msal.acquireTokenByCode(pending, req.query)
  * const { accessToken } = await msal.acquireTokenSilent(session, { scopes })
  * const logoutUrl = await msal.signOut(session, { postLogoutRedirectUri })
- * ```
  */
 export class ConfidentialClients {
   /** The cache behind the clients: evictions, and plugins for clients of the host's own. */
@@ -78,7 +76,9 @@ export class ConfidentialClients {
     }
     this.#core = coreOf(this.plugin)
     if (this.#core.clientId !== clientId) {
-      throw new ConfigurationError("plugin was made for another clientId than configuration's")
+      throw new ConfigurationError(
+        'plugin was made for another client id: pass it the clientId of configuration.auth',
+      )
     }
     this.#clients = new ClientFactory(configuration)
     const answers = new RememberedAnswers(rememberedAnswers)
@@ -91,13 +91,10 @@ export class ConfidentialClients {
    * Begins a sign-in: state, nonce and PKCE challenge are made here. Send the browser to `url`, and keep `pending` in
    * its session until the authorization response arrives.
    * @throws {ConfigurationError} naming the member of the request that cannot work
-   *
    * @example
-   * ```ts
    * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
    * req.session.pending = pending
    * res.redirect(url)
-   * ```
    */
   async beginSignIn(request: SignInRequest): Promise<{ url: string; pending: PendingSignIn }> {
     const { authorizationRequest, pending } = beginSignIn(request)
@@ -105,8 +102,11 @@ export class ConfidentialClients {
   }
 
   /**
-   * The URL to send the browser to, for whoever makes state, nonce and PKCE challenge himself: MSAL's own call.
-   * {@link beginSignIn} makes them.
+   * The URL to send the browser to, if you make state, nonce and PKCE challenge yourself: MSAL's own call.
+   * {@link beginSignIn} makes them for you.
+   * @example
+   * const made = { state, nonce, codeChallenge, codeChallengeMethod: 'S256' }
+   * res.redirect(await msal.getAuthCodeUrl({ scopes, redirectUri, ...made }))
    */
   async getAuthCodeUrl(request: AuthorizationUrlRequest): Promise<string> {
     const client = await this.#clients.client(undefined, request.authority)
@@ -119,17 +119,14 @@ export class ConfidentialClients {
    * @param pending what {@link beginSignIn} returned, as the browser's session has it; nothing where it has none
    * @param response the authorization response as the framework parsed it: the query, or the body of a `form_post`
    * @throws {AuthorizationResponseError} for what a visitor can do: no sign-in is pending in this browser, the
-   *   response is none for it, or it is a refusal
+   *   response does not belong to it, or it is a refusal
    * @throws {ConfigurationError} when `pending` is not what {@link beginSignIn} returned
    * @throws {ServerError} (MSAL's) `invalid_grant` for a code that was redeemed before or has expired: begin again
    * @throws {StoreUnavailableError} when the sign-in could not be stored
-   *
    * @example
-   * ```ts
    * const { pending } = req.session
    * delete req.session.pending
    * const { session } = await msal.acquireTokenByCode(pending, req.query)
-   * ```
    */
   async acquireTokenByCode(
     pending: PendingSignIn | null | undefined,
@@ -140,7 +137,7 @@ export class ConfidentialClients {
    * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
    * @param response whose `state` is checked against the request's; without it, `request.code` is redeemed and checking
    *   the state is the host's
-   * @throws {AuthorizationResponseError} when the response is none for this request, or a refusal
+   * @throws {AuthorizationResponseError} when the response does not belong to this request, or is a refusal
    * @throws {ConfigurationError} without `state` to check or `code` to redeem
    * @throws {StoreUnavailableError} when the sign-in could not be stored
    */
@@ -155,8 +152,10 @@ export class ConfidentialClients {
   /**
    * A token from the cache, or by the stored refresh token. A hit is one store call.
    * @param account given a {@link HostSession}, only the sign-in that it began with is used
-   * @throws {InteractionRequiredAuthError} (MSAL's) when the user has to sign in again, as after an eviction
+   * @throws {InteractionRequiredAuthError} (MSAL's) when the user must sign in again, as after an eviction
    * @throws {StoreUnavailableError} when the store failed, which does not mean that the user is signed out
+   * @example
+   * const { accessToken } = await msal.acquireTokenSilent(req.session.account, { scopes: ['User.Read'] })
    */
   async acquireTokenSilent(
     account: HostSession | AccountRef,
@@ -168,6 +167,9 @@ export class ConfidentialClients {
   /**
    * A token of the application itself for one tenant, from that tenant's partition or from the provider.
    * @throws {TypeError} for a tenant id that cannot be one
+   * @example
+   * const scopes = ['https://graph.microsoft.com/.default']
+   * const { accessToken } = await msal.acquireTokenByClientCredential({ tenantId, scopes })
    */
   acquireTokenByClientCredential(request: AppTokenRequest): Promise<AuthenticationResult> {
     return this.#api.byClientCredential(request)
@@ -175,8 +177,10 @@ export class ConfidentialClients {
 
   /**
    * A token for another API on behalf of the user whose token came in, from that token's partition or from the
-   * provider. Validating the incoming token is the host's.
+   * provider. Validate the incoming token first.
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
+   * @example
+   * const { accessToken } = await msal.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
     return this.#api.onBehalfOf(request)
@@ -185,9 +189,13 @@ export class ConfidentialClients {
   /**
    * As {@link acquireTokenOnBehalfOf}, for work that goes on after the incoming token has expired: the first call
    * brings the token, and later ones find what it acquired under `sessionKey`, and refresh it.
-   * @param sessionKey made up by the host, not to be guessed, and kept with the work
+   * @param sessionKey a random key of the host's, such as `randomUUID()`, kept with the work
    * @throws {AccountEvictedError} when the incoming token is older than the eviction of its account
    * @throws {InteractionRequiredAuthError} (MSAL's) when there is nothing under that key, as after an eviction
+   * @example
+   * await msal.acquireTokenInLongRunningProcess(sessionKey, { oboAssertion: incomingToken, scopes })
+   * // hours later, in any process
+   * const { accessToken } = await msal.acquireTokenInLongRunningProcess(sessionKey, { scopes })
    */
   acquireTokenInLongRunningProcess(
     sessionKey: string,
@@ -199,11 +207,14 @@ export class ConfidentialClients {
   /**
    * Signs the user out here, and returns the provider's logout URL to send the browser to, with the hints that the
    * stored ID token gives. A session that was evicted before ends nothing that began after it. When the provider does
-   * not say where its logout endpoint is, the user is signed out here, and its error is thrown.
+   * not say where its logout endpoint is, the user is signed out here, and MSAL's error is thrown.
    * @throws {EvictionError} when the store did not confirm: the user is not signed out
    * @throws {StoreUnavailableError} likewise
    * @throws {ConfigurationError} when the provider has no logout endpoint, or `request` makes no valid URL of it
    * @throws {TypeError} for a home account id that cannot be one
+   * @example
+   * const url = await msal.signOut(req.session.account, { postLogoutRedirectUri })
+   * res.redirect(url.href)
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
     return signOut(this.#core, this.#clients, session, request)
@@ -213,18 +224,15 @@ export class ConfidentialClients {
    * The account's tokens for clients of the Azure SDK and of Microsoft Graph. Make it, and them, for the request: such
    * a client keeps its last token in memory until that expires.
    *
-   * `getToken` rejects with {@link AuthenticationRequiredError} when the user has to sign in again, with
+   * `getToken` rejects with {@link AuthenticationRequiredError} when the user must sign in again, with
    * {@link StoreUnavailableError} when the store failed, with an `AbortError` when it was aborted, and with a
    * `TypeError` for a tenant id that cannot be one. `tenantId` is for guests: it asks another tenant for its token.
    * @param account given a {@link HostSession}, only the sign-in that it began with is used
    * @throws {TypeError} for an account that cannot be one
-   *
    * @example
-   * ```ts
    * const scopes = ['User.Read']
    * const authProvider = new TokenCredentialAuthenticationProvider(msal.credentialFor(req.session.account), { scopes })
    * const me = await Client.initWithMiddleware({ authProvider }).api('/me').get()
-   * ```
    */
   credentialFor(account: HostSession | AccountRef): TokenCredential {
     signInRef(account)
@@ -242,28 +250,50 @@ export class ConfidentialClients {
    * resource asks for the token of another tenant: it is for the host to decide that the resource may have one.
    * @param tenantId the tenant's id, as the resources name it, or its domain name
    * @throws {TypeError} for a tenant id that cannot be one
+   * @example
+   * const { token } = await msal.credentialForApp(tenantId).getToken('https://graph.microsoft.com/.default')
    */
   credentialForApp(tenantId: string): TokenCredential {
     return appCredential(tenantId, (query) => this.acquireTokenByClientCredential(query))
   }
 
-  /** An MSAL client that signs in, for what else MSAL offers. Use it for one request. */
+  /**
+   * An MSAL client that signs in, for what else MSAL offers. Use it for one request.
+   * @example
+   * const client = await msal.forSignIn()
+   * const session = await msal.plugin.openSession(await client.acquireTokenByCode(request))
+   */
   forSignIn(): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin)
   }
 
-  /** An MSAL client that sees this account. Use it for one request. */
+  /**
+   * An MSAL client that sees this account. Use it for one request.
+   * @example
+   * const client = await msal.forAccount(req.session.account)
+   * const [account] = await client.getTokenCache().getAllAccounts()
+   */
   async forAccount(account: HostSession | AccountRef): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAccount(account))
   }
 
-  /** An MSAL client for the application's own tokens of one tenant, which its authority is set to. */
+  /**
+   * An MSAL client for the application's own tokens of one tenant, which its authority is set to.
+   * @example
+   * const client = await msal.forApp(tenantId)
+   * await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
+   */
   async forApp(tenantId: string): Promise<ConfidentialClientApplication> {
     const plugin = this.plugin.forApp(tenantId)
     return this.#clients.client(plugin, this.#clients.authorityOf(tenantId))
   }
 
-  /** An MSAL client that sees what was acquired on behalf of the bearer of this incoming token. */
+  /**
+   * An MSAL client that sees what was acquired on behalf of the bearer of this incoming token.
+   * @example
+   * const client = await msal.forAssertion(incomingToken)
+   * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
+   */
   async forAssertion(assertion: string): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAssertion(assertion))
   }

@@ -25,7 +25,7 @@ export interface DiagnosticsEvents {
   'msal-keyv:sign-in-without-link': { key: string; hint: string }
   /** A write of a call that began before an eviction. */
   'msal-keyv:refused-write': { key: string }
-  /** What a refresh acquired could not be stored, and was returned all the same (`onCommitFailure: 'report'`). */
+  /** What a refresh acquired could not be stored, and was still returned (`onCommitFailure: 'report'`). */
   'msal-keyv:commit-failed': { error: Error }
   /** Entities that belong to no account and were not stored. */
   'msal-keyv:dropped-entities': { count: number }
@@ -46,7 +46,7 @@ export function report<Name extends keyof DiagnosticsEvents>(
   if (events.hasSubscribers) events.publish(event)
 }
 
-/** A record that opens, and whose body is none of its kind. */
+/** A record that opens, but whose body is not of its kind. */
 export function reportMalformed(key: string): void {
   report('msal-keyv:unreadable-record', { key, reason: 'malformed' })
 }

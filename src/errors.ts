@@ -87,14 +87,14 @@ export class AccountEvictedError extends MsalKeyvError {
 }
 
 /**
- * The authorization response is no code for the request it was checked against: something that a visitor can do, so
+ * The authorization response brings no code for the request that it was checked against. A visitor can cause it, so
  * answer it with a page that offers to sign in again, and not with a 500. `error` is what the provider said (RFC 6749
  * §4.1.2.1, such as `access_denied`; OpenID Connect Core 1.0 §3.1.2.6, such as `login_required`), or one of ours:
  *
  * - `no_pending_sign_in`: none has begun in this browser, or its session has expired
  * - `state_mismatch`: the response to another request, or none
  * - `nonce_mismatch`: the ID token is for another request
- * - `code_missing`, `invalid_response`: it has no code and no error, or a parameter that is none
+ * - `code_missing`, `invalid_response`: it has no code and no error, or a malformed parameter
  */
 export class AuthorizationResponseError extends MsalKeyvError {
   override readonly code = 'ERR_AUTHORIZATION_RESPONSE'
@@ -108,7 +108,7 @@ export class AuthorizationResponseError extends MsalKeyvError {
 }
 
 /**
- * A credential's user has to sign in again: evicted, signed out, or the provider asks for more. Begin a sign-in with
+ * A credential's user must sign in again: evicted, signed out, or the provider asks for more. Begin a sign-in with
  * the `scopes` and `claims` of this error. Its name is the one by which the Azure SDK knows the same condition.
  */
 export class AuthenticationRequiredError extends MsalKeyvError {
@@ -183,7 +183,7 @@ const NAMED_SECRET =
   /((?:password|passwd|pwd|secret|token|credential|assertion|api[-_]?key)["']?\s*[:=]\s*)(?!(?:yes|no)\b)("[^"]*"|'[^']*'|[^\s,;)]+)/gi
 // Whatever holds 128 bits is longer (RFC 6749 section 10.10): 22 digits of base64.
 const LONG_RUN = /[\w+/=~.-]{20,}/g
-/** Of labels below that length, all lower case: whoever reads the error has to know which server it was. */
+/** Of labels below that length, all lower case: the reader of the error must know which server it was. */
 const HOST_NAME = /^(?:[a-z\d-]{1,19}\.)+[a-z\d-]{1,19}\.?$/
 
 /** A driver's error may quote the command it failed on, and so a refresh token (P9): keeps what cannot. */

@@ -64,6 +64,12 @@ export class LogoutHandler {
    * Reads and verifies a callback, and evicts nobody.
    * @throws {LogoutCallbackError} when it is not valid, or could not be verified
    * @throws {ConfigurationError} when the request's body was read before
+   *
+   * @example
+   * ```ts
+   * const callback = await logout.parse(req)
+   * if (callback.kind === 'back-channel' && callback.sid !== undefined) await endSession(callback.sid)
+   * ```
    */
   parse(request: LogoutRequest): Promise<LogoutCallback> {
     return parseCallback(request, this.#expected)
@@ -75,9 +81,16 @@ export class LogoutHandler {
    *
    * A back-channel logout evicts the refresh tokens too, which Back-Channel Logout 1.0 §2.7 would leave to those who
    * were granted `offline_access`: MSAL always asks for that scope, and Microsoft's guidance is to remove the tokens.
-   * @param session who the host's own cookie says it is; it serves only where the callback names nobody
+   * @param session the session that the host's own cookie names; used only where the callback names none
    * @throws {ConfigurationError} when the request's body was read before, and nothing parsed is left of it
    * @throws {TypeError} for a session that cannot be one
+   *
+   * @example
+   * ```ts
+   * const { status, headers, body, result } = await logout.handle(req)
+   * if (result === 'failed') console.error('a logout callback failed')
+   * res.status(status).set(headers).send(body)
+   * ```
    */
   async handle(request: LogoutRequest, session?: HostSession | AccountRef | null): Promise<LogoutOutcome> {
     const own = session === undefined || session === null ? undefined : signInRef(session)

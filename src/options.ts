@@ -26,7 +26,7 @@ export interface KeyvCachePluginOptions {
   encryptionKeys?: readonly EncryptionKey[] | undefined
   /**
    * Also opens records that are not sealed, while sealing is being switched on in a live system. Switch it off again:
-   * whoever can write the store could plant such records. Default false.
+   * anyone who can write the store could plant such records. Default false.
    */
   allowPlaintext?: boolean | undefined
   /**
@@ -72,7 +72,8 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
   if (typeof options !== 'object' || options === null)
     throw new ConfigurationError('options must be an object')
   for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) throw new ConfigurationError(`${name} is not an option`)
+    if (!OPTION_NAMES.has(name))
+      throw new ConfigurationError(`${name} is not an option: remove it, or correct its name`)
   }
   const {
     onCommitFailure = 'throw',
@@ -104,7 +105,9 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
   if (typeof allowPlaintext !== 'boolean')
     throw new ConfigurationError('allowPlaintext must be true or false')
   if (allowPlaintext && encryptionKeys === undefined) {
-    throw new ConfigurationError('allowPlaintext has no meaning without encryptionKeys')
+    throw new ConfigurationError(
+      'allowPlaintext has no meaning without encryptionKeys: pass both, or neither',
+    )
   }
   return {
     store,
@@ -133,7 +136,9 @@ function checkKeyv(store: unknown): void {
   }
   const { opts } = store as { opts?: { emitErrors?: unknown } }
   if (opts?.emitErrors === false) {
-    throw new ConfigurationError('store was made with emitErrors: false, so its failures cannot be seen')
+    throw new ConfigurationError(
+      'store hides its failures: leave emitErrors: false out of the options of its Keyv',
+    )
   }
 }
 

@@ -26,19 +26,17 @@ export let coreOf: (plugin: KeyvCachePlugin) => Core
  * {@link forAccount}.
  *
  * @example
- * ```ts
- * const plugin = new KeyvCachePlugin({ store: new Keyv(new KeyvRedis(url)), clientId })
+ * const plugin = new KeyvCachePlugin({ store: new Keyv(new KeyvRedis(process.env.REDIS_URL)), clientId })
  *
  * // sign in
  * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin: plugin } })
- * session.account = await plugin.openSession(await client.acquireTokenByCode(request))
+ * req.session.account = await plugin.openSession(await client.acquireTokenByCode(request))
  *
  * // any later request: MSAL needs no more of an account than its id
- * const { homeAccountId } = session.account
- * const cachePlugin = plugin.forAccount(session.account)
+ * const { homeAccountId } = req.session.account
+ * const cachePlugin = plugin.forAccount(req.session.account)
  * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
  * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
- * ```
  */
 export class KeyvCachePlugin implements ICachePlugin {
   static {
@@ -58,6 +56,10 @@ export class KeyvCachePlugin implements ICachePlugin {
    * The `cachePlugin` of a client that is made for this request and this account. Given a {@link HostSession}, it
    * shows only the sign-in that the session began with; else the one it finds first.
    * @throws {TypeError} for a home account id that cannot be one
+   * @example
+   * const cachePlugin = plugin.forAccount(req.session.account)
+   * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
+   * const [account] = await client.getTokenCache().getAllAccounts()
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forAccount(account), 'refreshes')
@@ -67,10 +69,15 @@ export class KeyvCachePlugin implements ICachePlugin {
    * The `cachePlugin` of a client for the application's own tokens of one tenant (`acquireTokenByClientCredential`).
    * A hit is one store call; the tokens live as long as the last of them, at most `ttl`. No eviction concerns them.
    *
-   * MSAL's authority decides whose token it is: it has to name this tenant in the same way. A token of another tenant
+   * MSAL's authority decides whose token it is: it must name this tenant in the same way. A token of another tenant
    * is a {@link ConfigurationError}, and is not stored.
    * @param tenantId the tenant's id or domain name, in any case
    * @throws {TypeError} for a tenant id that cannot be one, or is `common`, `organizations` or `consumers`
+   * @example
+   * const authority = `https://login.microsoftonline.com/${tenantId}`
+   * const cache = { cachePlugin: plugin.forApp(tenantId) }
+   * const client = new ConfidentialClientApplication({ auth: { ...auth, authority }, cache })
+   * await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
    */
   forApp(tenantId: string): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forApp(tenantId), 'all')
@@ -83,7 +90,12 @@ export class KeyvCachePlugin implements ICachePlugin {
    * MSAL's `acquireTokenOnBehalfOf` looks in memory only: call `client.getTokenCache().getAllAccounts()` first, which
    * loads them (two store calls). MSAL's calls reject with {@link AccountEvictedError} when the token was issued before
    * its account was evicted. A token without a readable `iat` counts as 24 hours old.
-   * @throws {TypeError} when it is no text
+   * @throws {TypeError} when it is not a string
+   * @example
+   * const cachePlugin = plugin.forAssertion(incomingToken)
+   * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
+   * await client.getTokenCache().getAllAccounts()
+   * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   forAssertion(assertion: string): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forAssertion(assertion), 'all')
@@ -96,9 +108,13 @@ export class KeyvCachePlugin implements ICachePlugin {
    * evicted, or until MSAL's `removeAccount` on such a client ends the process.
    *
    * MSAL's calls reject with {@link AccountEvictedError} as with {@link forAssertion}.
-   * @param sessionKey made by the host for this process, and for nobody to guess: who has it, has the tokens
+   * @param sessionKey a random key that the host makes for this process: anyone who has it has the tokens
    * @param assertion the incoming token to begin with
    * @throws {TypeError} for a session key or assertion that cannot be one
+   * @example
+   * const cachePlugin = plugin.forLongRunningProcess(sessionKey, incomingToken)
+   * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
+   * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   forLongRunningProcess(sessionKey: string, assertion?: string): ICachePlugin {
     return this.#core.withFailurePolicy(this.#core.forLongRunningProcess(sessionKey, assertion), 'refreshes')
@@ -111,6 +127,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} when the result names no account
    * @throws {ConfigurationError} when nothing is stored for it
    * @throws {StoreUnavailableError}
+   * @example
+   * req.session.account = await plugin.openSession(await client.acquireTokenByCode(request))
    */
   async openSession(
     result: AuthenticationResult,
@@ -139,6 +157,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * False once the account was evicted since that session began, or nothing is stored. One store call.
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {StoreUnavailableError}
+   * @example
+   * if (!(await plugin.isSignedIn(req.session.account))) res.redirect('/login')
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
     return this.#core.isSignedIn(signInRef(account))
@@ -151,6 +171,8 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @param homeAccountId exactly as MSAL has it, letter case included
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {EvictionError} when the store did not confirm; repeating is safe
+   * @example
+   * const { existed } = await plugin.evictAccount(req.session.account.homeAccountId)
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
     const [eviction] = await this.#core.accounts.evict([checkHomeAccountId(homeAccountId)])
@@ -163,14 +185,11 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @param tenantId the directory's id, in any letter case
    * @param objectId the user's id in that directory, in any letter case
    * @returns what was evicted: nothing, where no sign-in of the user is known
-   * @throws {TypeError} for what is no directory id
+   * @throws {TypeError} for an id that is not a GUID
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    * @throws {StoreUnavailableError} likewise
-   *
    * @example
-   * ```ts
-   * for (const { tenantId, objectId } of notification.users) await plugin.evictDirectoryUser(tenantId, objectId)
-   * ```
+   * const evictions = await plugin.evictDirectoryUser(tenantId, objectId)
    */
   async evictDirectoryUser(tenantId: string, objectId: string): Promise<Eviction[]> {
     const user = {
@@ -185,15 +204,12 @@ export class KeyvCachePlugin implements ICachePlugin {
 
   /**
    * The provider's sessions that lead to an account and have not ended, as far as the records say: for a page on which
-   * a user sees where he is signed in. Three store calls.
+   * users see where they are signed in. Three store calls.
    * @param account given a {@link HostSession}, only where that has not ended
    * @throws {TypeError} for an account that cannot be one
    * @throws {StoreUnavailableError}
-   *
    * @example
-   * ```ts
    * const sessions = await plugin.listSessions(req.session.account)
-   * ```
    */
   async listSessions(account: HostSession | AccountRef): Promise<SessionInfo[]> {
     return this.#core.accounts.listSessions(signInRef(account))
@@ -216,14 +232,11 @@ export class KeyvCachePlugin implements ICachePlugin {
    * it, the memory that it takes is that of 16 accounts.
    * @param serialized what MSAL's `tokenCache.serialize()` returned
    * @param homeAccountId to import this account only. A record of `DistributedCachePlugin` can hold tokens of somebody who
-   *   has signed out since; that the account of its own key is signed in, it does say
+   *   has signed out since. Only the account of its own key is certainly signed in
    * @throws {TypeError} when it is no token cache, or for a home account id that cannot be one
    * @throws {StoreUnavailableError} when the store fails: some of the accounts may be imported. Repeat it
-   *
    * @example
-   * ```ts
    * const { imported, skipped } = await plugin.importCache(await readFile('cache.json', 'utf8'))
-   * ```
    */
   async importCache(serialized: string, homeAccountId?: string): Promise<ImportReport> {
     return this.#core.importCache(serialized, homeAccountId)
@@ -233,18 +246,15 @@ export class KeyvCachePlugin implements ICachePlugin {
    * One account as MSAL serializes it, for a data-subject request, for debugging, or for going back to another cache:
    * MSAL's `deserialize()` and its `DistributedCachePlugin` can read it. One store call.
    *
-   * **It holds secrets**: whoever has it can act as the user. Tokens that were acquired on behalf of the user are not
+   * **It holds secrets**: anyone who has it can act as the user. Tokens that were acquired on behalf of the user are not
    * part of it.
    * @param account given a {@link HostSession}, only the sign-in that the session began with
    * @returns undefined where {@link isSignedIn} is false, or the record cannot be read
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {StoreUnavailableError}
-   *
    * @example
-   * ```ts
    * const serialized = await plugin.exportAccount(session)
    * if (serialized !== undefined) client.getTokenCache().deserialize(serialized)
-   * ```
    */
   async exportAccount(account: HostSession | AccountRef): Promise<string | undefined> {
     return this.#core.exportAccount(signInRef(account))
@@ -254,6 +264,9 @@ export class KeyvCachePlugin implements ICachePlugin {
    * For readiness probes, and for a newcomer's first error message: writes, reads back and deletes a record, and tells
    * what is wrong with the store's configuration as far as it can be seen. It takes about 20 ms longer than the store.
    * @throws {StoreUnavailableError}
+   * @example
+   * const { supported, warnings } = await plugin.checkStore()
+   * if (!supported) throw new Error(warnings.map(({ message }) => message).join('\n'))
    */
   checkStore(): Promise<StoreCheck> {
     return this.#core.checkStore()

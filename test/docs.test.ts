@@ -1,19 +1,30 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { problemsIn, samplesIn } from './support/samples.ts'
+import { problemsIn, samplesIn, withImports } from './support/samples.ts'
 
 const root = join(import.meta.dirname, '..')
 const documents = globSync(['*.md', 'bench/*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root })
 
 describe('samples', () => {
   test('in README.md and docs, they are type-checked against the public types', () => {
-    // Those of the reference come from doc comments in src, which are short of imports.
     const isShown = (path: string) => path === 'README.md' || /^docs\/(?!api\/)/.test(path)
     const shown = documents.filter(isShown)
     const samples = shown.flatMap((path) => samplesIn(path, read(path), 'ts'))
     expect(samples.map(({ path }) => path)).toContain('README.md')
     expect(problemsIn(samples)).toEqual([])
+  })
+
+  test('in the reference, they are too, with the imports that doc comments leave out', () => {
+    const reference = documents.filter((path) => path.startsWith('docs/api/'))
+    // After its heading: the reference shows signatures as code too.
+    const examples = reference.flatMap((path) =>
+      samplesIn(path, read(path), 'ts').filter(({ line }) =>
+        /^#+ Examples?$/.test(read(path).split('\n')[line - 4] ?? ''),
+      ),
+    )
+    expect(examples.length).toBeGreaterThan(30)
+    expect(problemsIn(examples.map(withImports))).toEqual([])
   })
 
   const mistakes: [what: string, line: string, problem: RegExp][] = [

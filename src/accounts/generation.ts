@@ -26,7 +26,7 @@ export function newGeneration(): string {
 }
 
 /**
- * The generation of an account that is imported: the same for whoever imports it. Two processes that import one account
+ * The generation of an account that is imported: the same for every process that imports it. Two processes that import one account
  * at once cannot tell which of them wrote last, and so neither may end the sign-in of the other.
  *
  * An account is imported only where no eviction of it is known, and the record of an eviction outlives all that was ever

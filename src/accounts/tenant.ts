@@ -1,5 +1,5 @@
 const TENANT = /^[A-Za-z0-9.-]{1,255}$/
-// Entra ID's names for "whichever tenant the user is of": an application's own token is for one.
+// Entra ID's names for "the tenant of the user, whichever it is": app tokens are issued per tenant.
 const NOT_A_TENANT = new Set(['common', 'organizations', 'consumers'])
 
 /**
@@ -14,7 +14,7 @@ export function checkTenantId(tenantId: unknown): string {
   }
   const name = tenantId.toLowerCase()
   if (NOT_A_TENANT.has(name)) {
-    throw new TypeError(`tenantId must be one tenant, and ${name} is none: an application's token is for one`)
+    throw new TypeError(`tenantId must name a single tenant, not '${name}': app tokens are issued per tenant`)
   }
   return name
 }

@@ -72,6 +72,7 @@ export class ApiTokens {
 }
 
 function answered(result: AuthenticationResult | null): AuthenticationResult {
-  if (result === null) throw new ConfigurationError('MSAL returned no token and no error')
+  if (result === null)
+    throw new ConfigurationError('MSAL returned no token and no error: see docs/troubleshooting.md')
   return result
 }

@@ -24,14 +24,14 @@ export type SignInRequest = AcceptsUndefined<
   redirectUri: string
   /**
    * `'query'` (default) or `'form_post'`: the provider's page then posts the response from another site, so that the
-   * cookie of the host's session has to be `SameSite=None; Secure`.
+   * cookie of the host's session must be `SameSite=None; Secure`.
    */
   responseMode?: 'query' | 'form_post' | undefined
 }
 
 /**
  * A sign-in that has begun and waits for its authorization response: plain JSON of at most 2,048 characters for the
- * host's session. It holds no secret of the application; whoever can forge it can finish a sign-in that this browser
+ * host's session. It holds no secret of the application; anyone who can forge it can finish a sign-in that this browser
  * did not begin, so it belongs on the server or in a cookie that is signed.
  */
 export interface PendingSignIn {

@@ -8,7 +8,7 @@ type Forgetting = Pick<ReturnType<Core['forSignInRef']>, 'forgetRefreshTokens'>
 
 /**
  * Whether the provider has refused a refresh token for good (RFC 6749 §5.2, `invalid_grant`): it was revoked, has
- * expired, or is another client's. Entra ID also answers `invalid_grant` where the user only has to do something, such
+ * expired, or is another client's. Entra ID also answers `invalid_grant` where the user only needs to do something, such
  * as to consent or to pass a second factor; there, only `bad_token` is final.
  */
 export function isRefusedForGood(error: unknown): boolean {

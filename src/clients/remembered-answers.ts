@@ -131,7 +131,10 @@ function bounds(options: RememberedAnswersOptions | false | undefined): { entrie
   }
   const { entries = DEFAULT_ENTRIES, bytes = DEFAULT_BYTES, ...others } = options ?? {}
   const [other] = Object.keys(others)
-  if (other !== undefined) throw new ConfigurationError(`rememberedAnswers.${other} is not an option`)
+  if (other !== undefined)
+    throw new ConfigurationError(
+      `rememberedAnswers.${other} is not an option: remove it, or correct its name`,
+    )
   for (const [name, value] of Object.entries({ entries, bytes })) {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new ConfigurationError(`rememberedAnswers.${name} must be a whole number, 0 or more`)

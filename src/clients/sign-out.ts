@@ -18,7 +18,7 @@ export async function signOut(
   if (ends !== 'account' && ends !== 'session') {
     throw new ConfigurationError("ends must be 'account' or 'session'")
   }
-  // First, since it takes its time: whoever signs in meanwhile is another sign-in, and stays.
+  // First, since it takes its time: a sign-in made meanwhile is another one, and stays.
   const endpoint = await clients.endSessionEndpoint().then(
     (url) => ({ url }),
     (error: unknown) => ({ error }),
@@ -34,7 +34,7 @@ export async function signOut(
       await core.accounts.evict([homeAccountId])
     }
   }
-  // The provider is down: the user is signed out here all the same.
+  // The provider is down: the user is still signed out here.
   if ('error' in url) throw url.error
   return url
 }

@@ -24,7 +24,7 @@ export interface BackChannelCallback {
   issuedAt: Date
   /**
    * When the token stops being accepted, clock tolerance included: its `exp`, or ten minutes after `issuedAt` if
-   * that is earlier. Until then its `jti` has to be remembered.
+   * that is earlier. Until then its `jti` must be remembered.
    */
   expiresAt: Date
 }

@@ -105,7 +105,8 @@ function readBounded(source: Source, longest: number): Promise<string> {
     const stop = source({
       chunk(bytes) {
         const chunk = typeof bytes === 'string' ? Buffer.from(bytes) : bytes
-        if (!(chunk instanceof Uint8Array)) return refuse(new BadRequestError('the body is not of bytes'))
+        if (!(chunk instanceof Uint8Array))
+          return refuse(new BadRequestError('the body does not consist of bytes'))
         size += chunk.byteLength
         if (size > longest) return refuse(tooLong(longest))
         chunks.push(chunk)

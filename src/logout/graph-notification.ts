@@ -132,7 +132,8 @@ function checkClientState(options: GraphNotificationOptions): string {
     throw new ConfigurationError('options must be an object with clientState')
   }
   const { clientState, ...others } = options
-  for (const name of Object.keys(others)) throw new ConfigurationError(`${name} is not an option`)
+  for (const name of Object.keys(others))
+    throw new ConfigurationError(`${name} is not an option: remove it, or correct its name`)
   if (typeof clientState !== 'string' || !CLIENT_STATE.test(clientState)) {
     throw new ConfigurationError(
       'clientState must be the secret of the subscription: 22 to 128 characters of printable ASCII',

@@ -27,7 +27,7 @@ export interface LogoutOptions {
 /** What a logout callback says, once it is verified. */
 export type LogoutCallback = FrontChannelCallback | BackChannelCallback | ForeignCallback
 
-// `none` and HMAC are not here: with them, whoever knows the public key, or nothing, could sign.
+// `none` and HMAC are not here: with them, anyone who knows the public key, or nothing, could sign.
 const ALGORITHMS = new Set([
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
   ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
@@ -45,8 +45,8 @@ const OPTION_NAMES = new Set(['issuer', 'jwks', 'algorithms', 'clientId'])
  *
  * @example
  * ```ts
- * const callback = await parseLogoutCallback(request, { issuer: 'https://op.example', clientId })
- * if (callback.kind === 'back-channel' && (await isNew(callback.jti, callback.expiresAt))) await endSessions(callback)
+ * const callback = await parseLogoutCallback(req, { issuer: 'https://op.example', clientId })
+ * if (callback.kind === 'back-channel' && callback.sid !== undefined) await endSession(callback.sid)
  * ```
  */
 export async function parseLogoutCallback(
@@ -77,7 +77,8 @@ export function resolveLogoutOptions(options: LogoutOptions & { clientId: string
     throw new ConfigurationError('options must be an object')
   }
   for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name)) throw new ConfigurationError(`${name} is not an option`)
+    if (!OPTION_NAMES.has(name))
+      throw new ConfigurationError(`${name} is not an option: remove it, or correct its name`)
   }
   const { issuer, jwks, algorithms = ['RS256'], clientId } = options
   if (typeof clientId !== 'string' || clientId.trim() === '') {

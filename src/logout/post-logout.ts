@@ -7,14 +7,14 @@ import { onlyValue, receive } from './request.ts'
  *
  * Anybody can send a browser here with any `state`. Compare it with the one that you kept for this browser. When it
  * differs, or none was kept, show the signed-out page as well. Never redirect to it.
- * @returns without `state` when there is none, or none that {@link createLogoutUrl} would have sent
+ * @returns without `state` when there is none, or one that {@link createLogoutUrl} would not have sent
  * @throws {ConfigurationError} when `request` is not a request
  *
  * @example
  * ```ts
  * app.get('/signed-out', (req, res) => {
  *   const { state } = parsePostLogout(req)
- *   res.send(state === req.session.pending.state ? 'You have signed out.' : 'You are signed out.')
+ *   res.send(state === req.session.logoutState ? 'You have signed out.' : 'You are signed out.')
  * })
  * ```
  */

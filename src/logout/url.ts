@@ -41,7 +41,7 @@ const NEVER_IN_A_URL = /[\s\\]|[^\P{Cc}]/u
  *   endSessionEndpoint: 'https://login.microsoftonline.com/organizations/oauth2/v2.0/logout',
  *   clientId,
  *   postLogoutRedirectUri: 'https://app.example/signed-out',
- *   logoutHint: idTokenClaims.login_hint,
+ *   logoutHint: result.idTokenClaims.login_hint,
  * })
  * ```
  */
@@ -52,7 +52,10 @@ export function createLogoutUrl(parameters: LogoutUrlParameters): URL {
     )
   }
   for (const name of Object.keys(parameters)) {
-    if (!NAMES.has(name)) throw new ConfigurationError(`${name} is not a parameter of createLogoutUrl`)
+    if (!NAMES.has(name))
+      throw new ConfigurationError(
+        `${name} is not a parameter of createLogoutUrl: remove it, or correct its name`,
+      )
   }
   const { endSessionEndpoint, clientId, postLogoutRedirectUri, logoutHint, idTokenHint, state } = parameters
   const url = checkUrl('endSessionEndpoint', endSessionEndpoint)

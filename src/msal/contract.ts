@@ -49,7 +49,7 @@ export function checkMethods(tokenCache: TokenCacheContext['tokenCache']): Token
   const missing = METHODS.find((method) => typeof cache[method] !== 'function')
   if (missing !== undefined) {
     throw new ConfigurationError(
-      `the cache plugin works with @azure/msal-node only: its token cache has no ${missing}`,
+      `the cache plugin works with @azure/msal-node only, and this token cache has no ${missing}: see docs/troubleshooting.md`,
     )
   }
   return cache

@@ -97,7 +97,7 @@ export class Turn {
     await this.#clear()
     this.#add(serialized)
     this.#shown = serialized
-    // In the same step: whoever clears memory from here on clears the mark with it.
+    // In the same step: clearing the memory from here on clears the mark with it.
     this.watch()
   }
 

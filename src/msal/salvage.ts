@@ -2,7 +2,7 @@ import { newestRefreshTokens } from './merge.ts'
 import { emptyCache, isEntityOf, OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 import { NO_OWNER, splitByOwner } from './split.ts'
 
-/** What a serialized cache, whoever wrote it, holds of an application's users. */
+/** What a serialized cache, of any origin, holds of an application's users. */
 export interface Salvaged {
   readonly accounts: ReadonlyMap<string, SalvagedAccount>
   /**

@@ -33,7 +33,10 @@ export function parseCache(json: string): SerializedCache | undefined {
 /** MSAL's own text, which is known to be one. */
 export function parseSerialized(json: string): SerializedCache {
   const cache = parseCache(json)
-  if (cache === undefined) throw new ConfigurationError('MSAL Node serialized what is no token cache')
+  if (cache === undefined)
+    throw new ConfigurationError(
+      'the token cache that MSAL Node serialized cannot be read: see docs/troubleshooting.md',
+    )
   return cache
 }
 

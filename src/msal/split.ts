@@ -68,7 +68,7 @@ export function adoptOwnerless(ownerless: SerializedCache, homeAccountId: string
   return adopted
 }
 
-/** Whether what names no owner was acquired for a user all the same. */
+/** Whether entities that name no owner were still acquired for a user. */
 export function isUsers(ownerless: SerializedCache): boolean {
   const { Account, IdToken, RefreshToken, AccessToken } = ownerless
   const nonApp = [Account, IdToken, RefreshToken].some((section) => Object.keys(section).length > 0)

@@ -31,7 +31,7 @@ export class AppPlugin extends TokenRecordPlugin {
   #check(own: SerializedCache): void {
     if (isUsers(own)) {
       throw new ConfigurationError(
-        'a client with forApp acquired tokens of a user that do not name the user, which are not stored: ' +
+        'a client with forApp acquired tokens of a user, which do not name the user and are not stored: ' +
           'sign in and refresh through a client of the account',
       )
     }

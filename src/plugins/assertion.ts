@@ -67,7 +67,7 @@ export function answerFor(
   const isOurs = answers.every(({ userAssertionHash }) => userAssertionHash === hash)
   if (!isOurs || part === undefined || others.length > 0) {
     throw new ConfigurationError(
-      'tokens were acquired on behalf of another than the bearer of the assertion that the cache plugin was made ' +
+      'tokens were acquired on behalf of another user than the bearer of the assertion that the cache plugin was made ' +
         'for, and are not stored: make a client for each incoming token',
     )
   }

@@ -15,7 +15,7 @@ export interface OneSignIn {
   signedIn(homeAccountId: string, begun: BegunSession): void
 }
 
-/** Loads nothing, and stores what was acquired under whoever owns it. Nothing stays in MSAL's memory (P12). */
+/** Loads nothing, and stores what was acquired under the account that owns it. Nothing stays in MSAL's memory (P12). */
 export class SignInPlugin extends CachePlugin<undefined> {
   protected readonly key = ''
   readonly #signIn: OneSignIn | undefined

@@ -72,7 +72,7 @@ function checkStorable(homeAccountId: string): void {
   } catch (error) {
     const { message } = error as TypeError
     throw new ConfigurationError(
-      `the provider's account id cannot be stored, since evictAccount refuses it: ${message}`,
+      `the provider's account id cannot be stored, since evictAccount refuses it: ${message}; have the provider issue another sub`,
     )
   }
 }

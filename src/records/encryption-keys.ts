@@ -31,6 +31,12 @@ const KEY_TEXT = /^(?:[\w-]{42}|[A-Za-z\d+/]{42})[AEIMQUYcgkosw048]=?$/
 /**
  * A new key from the system's random source, under a random id. It is two strings, so `JSON.stringify` makes of it
  * what a vault or an environment variable can hold. Every server of an application needs the same keys.
+ *
+ * @example
+ * ```ts
+ * // once, to be put into the vault
+ * console.log(JSON.stringify([generateEncryptionKey()]))
+ * ```
  */
 export function generateEncryptionKey(): EncryptionKey & { key: string } {
   return {
@@ -53,7 +59,9 @@ export function resolveEncryptionKeys(keys: readonly EncryptionKey[] | undefined
   const ids = new Set([first.id])
   for (const [index, { id }] of others.entries()) {
     if (ids.has(id)) {
-      throw new ConfigurationError(`encryptionKeys[${index + 1}].id is already the id of another key`)
+      throw new ConfigurationError(
+        `encryptionKeys[${index + 1}].id is already the id of another key: give each key an id of its own`,
+      )
     }
     ids.add(id)
   }

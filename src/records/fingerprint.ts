@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 /**
  * What tells one stored text from another. Of a sealed record it is the text itself; of a plaintext record, which has
  * refresh tokens in clear, its header and a checksum, so that who keeps it keeps no secret.
- * @returns undefined for what is no text
+ * @returns undefined for anything but a string
  */
 export function fingerprintOf(stored: unknown): string | undefined {
   if (typeof stored !== 'string') return undefined

@@ -10,7 +10,7 @@ interface Tails<Key> {
 /**
  * First-come-first-served locks within this process, one per key.
  *
- * They save work that would be lost, never safety: whoever has waited for its patience goes on without the
+ * They save work that would be lost, never safety: a caller that has waited long enough goes on without the
  * lock, so a holder that never releases stops nobody for longer than that.
  */
 export class Locks<Key> {

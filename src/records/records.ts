@@ -70,7 +70,7 @@ export class Records {
 
   /**
    * Records that are neither sealed nor kept longer than their own expiry, and must not be lost. One store call; more
-   * where the store has to be asked whether it was done.
+   * where the store must be asked whether it was done.
    */
   writeFences(records: readonly StoredRecord[]): Promise<void> {
     const now = Date.now()

@@ -100,7 +100,7 @@ const MOST_SUBKEYS = 1000
 /**
  * HKDF-SHA-256 (RFC 5869), with its first half, which does not depend on the record, done once: `hkdfSync` would do
  * both each time. Subkeys are KeyObjects, since with plain bytes Node 24 takes three times as long to encrypt
- * a record. Those kept tell whoever reads this process's memory nothing that the key itself does not.
+ * a record. The kept ones tell a reader of this process's memory nothing that the key itself does not.
  */
 class DerivationKey {
   readonly #extracted: KeyObject

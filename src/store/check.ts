@@ -38,7 +38,7 @@ const LARGE_RECORD = 'x'.repeat(70_000).concat('\u{1f600}')
 
 /**
  * Writes, reads back and deletes probe records, and looks for what will go wrong later.
- * @param longest how long the longest-lived record has to live, in milliseconds
+ * @param longest the lifetime of the longest-lived record, in milliseconds
  * @throws {StoreUnavailableError} when the store fails, or does not return what was written
  */
 export async function checkStore(store: KeyvStore, keyv: KeyvLike, longest: number): Promise<StoreCheck> {
@@ -70,26 +70,26 @@ export async function checkStore(store: KeyvStore, keyv: KeyvLike, longest: numb
 }
 
 const SHORT_LIFETIME =
-  'not supported: the store drops a record that is to live for 90 days, and so forgets evictions. memcached takes ' +
-  'more than 30 days for a date; docs/stores.md has a class that mends it'
+  'not supported: the store drops a record with a lifetime of 90 days, and so forgets evictions. memcached reads ' +
+  'more than 30 days as a date; docs/stores.md has a class that fixes it'
 const DELETES_ON_MISS =
   'not supported: a read that finds nothing deletes what somebody else writes at that moment, an eviction for example'
 const SMALL_RECORDS =
-  'the store refuses or cuts a record of 70 kB, or one with an emoji in it: whoever has many tokens cannot sign in. ' +
+  'the store refuses or cuts a record of 70 kB, or one with an emoji in it: users with many tokens cannot sign in. ' +
   'Make its column larger (MySQL: MEDIUMTEXT, utf8mb4)'
 const UNPROVEN_ADAPTER =
   'how this adapter fails is not known, or Keyv has emitErrors: false. Each record is read by itself, so that a ' +
-  'silent hit takes two calls, and an eviction is read back. Should the adapter hide the failure of a single read, ' +
-  'that one cannot be seen'
+  'silent hit takes two calls, and an eviction is read back. If the adapter hides the failure of a single read, ' +
+  'that failure cannot be seen'
 const NO_TTL =
-  'the store returns records that have expired: give it support for a TTL, or tokens stay for ever'
+  'the store returns records that have expired: give it support for a TTL, or tokens stay in it without end'
 const KEY_PREFIX =
   "Keyv puts a prefix before the keys, and Keyv 6 another one than Keyv 5: make it with { namespace: '', " +
   'useKeyPrefix: false } (Keyv 5), or everybody is signed out when you upgrade'
 const SILENT_FAILURES =
   'the adapter hides failures from its callers: set throwOnErrors: true on it. msal-keyv sees them, but nobody else does'
 const OFFLINE_QUEUE =
-  'the Redis client queues commands while it is offline, so that a write that was given up on can arrive later: set ' +
+  'the Redis client queues commands while it is offline, so that a write that timed out can arrive later: set ' +
   'disableOfflineQueue: true, or enableOfflineQueue: false for @keyv/valkey'
 
 async function adapterWarnings(keyv: KeyvLike): Promise<(StoreWarning | false)[]> {

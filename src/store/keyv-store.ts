@@ -13,7 +13,7 @@ export interface StoreEntry {
 /** Stands for a value that is in the store and that Keyv cannot parse: a record that nobody can read (P8). */
 export const UNPARSEABLE: unique symbol = Symbol('msal-keyv: not to be parsed')
 
-/** What has to be there if the store answers at all, over adapters that are not proven. It says nothing. */
+/** What must be there if the store answers at all, over adapters that are not proven. It says nothing. */
 const CANARY = 'mk1_canary'
 /** Below the 30 days after which memcached takes an expiry for a date. Milliseconds. */
 const CANARY_LIFETIME = 7 * 24 * 60 * 60 * 1000
@@ -31,7 +31,7 @@ const connections = new WeakMap<KeyvLike, Connection>()
  * A Keyv store whose failures look like failures: every call ends in time, and an outage is never a miss.
  *
  * Adapters that are not proven (see {@link isProven}) pay for it with more calls: each key is read by itself, a
- * miss counts only if the store then returns the canary, and what has to be sure is read back.
+ * miss counts only if the store then returns the canary, and critical writes are read back.
  */
 export class KeyvStore {
   readonly #keyv: KeyvLike

@@ -114,7 +114,7 @@ function text(value: unknown): string | undefined {
 }
 
 function unexpected(command: string): Error {
-  return new Error(`the connection's answer to ${command} is none that Redis gives`)
+  return new Error(`the connection's answer to ${command} is not one that Redis gives`)
 }
 
 function checkMethod(connection: unknown, method: string): void {

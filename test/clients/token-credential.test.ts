@@ -228,7 +228,7 @@ test('misuse is named', async () => {
   }
   expect(() => msal.credentialFor(undefined as never)).toThrow(/^account must be/)
   for (const tenantId of ['common', '', 7]) {
-    expect(() => msal.credentialForApp(tenantId as never)).toThrow(/^tenantId must be/)
+    expect(() => msal.credentialForApp(tenantId as never)).toThrow(/^tenantId must/)
   }
 })
 

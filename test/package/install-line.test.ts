@@ -1,7 +1,6 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { pack, root } from '../../tools/pack.ts'
 import { completeProgram, installLine } from '../../tools/readme.ts'
@@ -9,8 +8,7 @@ import { freePort } from '../support/free-port.ts'
 import { LONG } from '../support/length.ts'
 import { ended, makeFolder, missingProgram, removeFolder } from '../support/programs.ts'
 import { RedisServer } from '../support/redis-server.ts'
-
-const run = promisify(execFile)
+import { answers, npm, typeCheck } from './newcomer.ts'
 
 /** It takes half a minute, and the registry: for CI, and for the long runs. */
 const skipped = process.env.CI !== 'true' && !LONG
@@ -37,28 +35,15 @@ describe.skipIf(skipped || missingProgram('redis-server'))('what README.md says'
     await removeFolder(folder)
   })
 
-  const npm = (...args: string[]) =>
-    run('npm', [...args, '--prefer-offline', '--no-audit', '--no-fund'], { cwd: project })
-
   test('installs, lets something else be installed afterwards, type-checks and runs', async () => {
     const [, , ...packages] = installLine(readme).split(' ')
-    await npm('install', ...packages.map((name) => (name === 'msal-keyv' ? tarball : name)))
+    await npm(project, 'install', ...packages.map((name) => (name === 'msal-keyv' ? tarball : name)))
 
     // Without a lock file's help, as in a container: the ranges alone must fit each other.
-    await npm('install', 'express@5', 'express-session@1')
-    await npm(
-      'install',
-      '--save-dev',
-      'typescript@6',
-      '@types/node@22',
-      '@types/express@5',
-      '@types/express-session@1',
-    )
-    await npm('ls')
-
+    await npm(project, 'install', 'express@5', 'express-session@1')
     await writeFile(join(project, 'app.ts'), completeProgram(readme))
-    const options = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2023', '--types', 'node']
-    await run('npx', ['--no-install', 'tsc', ...options, 'app.ts'], { cwd: project })
+    await typeCheck(project)
+    await npm(project, 'ls')
 
     const port = await freePort()
     const app = await start(port)
@@ -96,12 +81,9 @@ describe.skipIf(skipped || missingProgram('redis-server'))('what README.md says'
     app.stderr.on('data', (chunk) => {
       printed += chunk
     })
-    while (app.exitCode === null) {
-      const answered = await fetch(`http://localhost:${port}/`, { redirect: 'manual' }).catch(() => undefined)
-      if (answered !== undefined) return app
-      await new Promise((resolve) => setTimeout(resolve, 50))
-    }
-    throw new Error(`the program ended:\n${printed}`)
+    const ended = () => (app.exitCode === null ? undefined : `the program ended:\n${printed}`)
+    await answers(`http://localhost:${port}/`, ended)
+    return app
   }
 })
 

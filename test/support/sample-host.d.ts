@@ -3,7 +3,12 @@
  * test/docs.test.ts makes each constant a global of the samples, and of nothing else.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { AccountInfo, AuthorizationCodeRequest, Configuration } from '@azure/msal-node'
+import type {
+  AccountInfo,
+  AuthorizationCodeRequest,
+  ConfidentialClientApplication,
+  Configuration,
+} from '@azure/msal-node'
 import type { Keyv } from 'keyv'
 import type {
   ConfidentialClients,
@@ -17,6 +22,7 @@ import type {
 interface AppSession {
   account: HostSession
   pending?: PendingSignIn
+  logoutState?: string
   regenerate(done: (error?: unknown) => void): void
 }
 
@@ -62,6 +68,18 @@ export const logout: LogoutHandler
 export const session: HostSession
 export const account: AccountInfo
 export const homeAccountId: string
+
+/** Of a web API: the token that it was called with, and the name of the work that it goes on with. */
+export const incomingToken: string
+export const sessionKey: string
+
+/** Of a host that does more by itself. */
+export const client: ConfidentialClientApplication
+export const result: { readonly idTokenClaims: { readonly login_hint?: string } }
+export const nonce: string
+export const codeChallenge: string
+export const objectId: string
+export const endSession: (sid: string) => Promise<void>
 
 /** Of Microsoft Graph's change notifications. */
 export const clientState: string

@@ -21,6 +21,36 @@ export function samplesIn(path: string, markdown: string, language: string): Sam
     .map(({ index, 4: code = '' }) => ({ path, line: markdown.slice(0, index).split('\n').length + 1, code }))
 }
 
+/** A sample that says which of the packages' names it takes for granted. */
+export function withImports(sample: Sample): Sample {
+  const { code } = sample
+  const isUsed = (name: string) => new RegExp(`\\b${name}\\b`).test(code)
+  const isThere = (name: string) => new RegExp(`^import .*\\b${name}\\b`, 'm').test(code)
+  const exported = readFileSync(join(root, 'etc/msal-keyv.api.md'), 'utf8').matchAll(
+    /^export (?:abstract )?(?:class|const|function|interface|type) (\w+)/gm,
+  )
+  const packages: Readonly<Record<string, readonly string[]>> = {
+    'msal-keyv': [...exported].map(([, name = '']) => name),
+    '@azure/msal-node': ['type AccountInfo', 'ConfidentialClientApplication'],
+    '@microsoft/microsoft-graph-client': ['Client'],
+    '@microsoft/microsoft-graph-client/authProviders/azureTokenCredentials/index.js': [
+      'TokenCredentialAuthenticationProvider',
+    ],
+    '@keyv/redis': ['default as KeyvRedis'],
+    keyv: ['Keyv'],
+    'node:fs/promises': ['readFile'],
+  }
+  const imports = Object.entries(packages).flatMap(([from, names]) => {
+    const used = names.filter((name) => {
+      const local = name.replace(/^(?:type|default as) /, '')
+      return isUsed(local) && !isThere(local)
+    })
+    return used.length === 0 ? [] : [`import { ${used.join(', ')} } from '${from}'`]
+  })
+  // On the line that is there, so that the lines count as in the document.
+  return { ...sample, code: [...imports, code].join('; ') }
+}
+
 /**
  * What the compiler has to say about samples in TypeScript, each as `file:line: TS…`. They are modules of one
  * program, with the project's options and with `src` in the place of the package.
