@@ -41,6 +41,7 @@ interface AppResponse extends ServerResponse {
   send(body?: string): this
   json(body: unknown): this
   redirect(url: string): void
+  redirect(status: number, url: string): void
 }
 
 type Handler = (req: AppRequest, res: AppResponse, next: (error?: unknown) => void) => unknown
