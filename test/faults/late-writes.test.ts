@@ -12,7 +12,7 @@ import { SlowLink } from '../support/slow-link.ts'
 import { keysOf, storedText } from '../support/stored.ts'
 import { FaultyHost, watchForCrashes } from './host.ts'
 
-const STORE_TIMEOUT = 1_000
+const STORE_TIMEOUT = 500
 /** The command, alone or in a transaction. */
 const WRITE = /\r\nSET\r\n/
 
@@ -152,7 +152,7 @@ describe.skipIf(missingProgram('redis-server'))('writes that were given up on, a
       const queued = await withOfflineQueue()
       await queued.write()
       await two.evict(session)
-      link.mend()
+      await link.mend()
       await vi.waitUntil(async () => (await tokensLeft()).length > 0, { timeout: 5_000, interval: 10 })
       await expectSignedOut(queued.host)
     })
@@ -178,7 +178,7 @@ describe.skipIf(missingProgram('redis-server'))('writes that were given up on, a
       await queued.write()
       await two.evict(session)
       await server.restart()
-      link.mend()
+      await link.mend()
       await vi.waitUntil(() => two.isSignedIn(session).catch(() => false), { timeout: 5_000, interval: 10 })
     })
 

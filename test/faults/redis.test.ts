@@ -17,6 +17,8 @@ import { REDIS_FAULTS } from './table.ts'
 const STORE_TIMEOUT = 2_000
 /** Where it is waited for. */
 const SHORT_STORE_TIMEOUT = 500
+/** Short enough for five calls to end before the adapter's `connectionTimeout` of two seconds. */
+const AT_START_TIMEOUT = 250
 const PASSWORD = 'correct'
 const OUR_KEY = /mk1_/
 const DELETION = /UNLINK/
@@ -80,7 +82,7 @@ describe.skipIf(missingProgram('redis-server')).each(MAJORS)('Redis, %s', (_, ma
       async inject() {
         await setPassword(PASSWORD, 'another')
         link.cut()
-        link.mend()
+        await link.mend()
       },
       heal: () => setPassword('another', PASSWORD),
     },
@@ -146,7 +148,7 @@ describe.skipIf(missingProgram('redis-server')).each(MAJORS)('Redis, %s', (_, ma
 
   test.each(Object.entries(faultsAtStart))('%s', async (name, fault: Fault) => {
     const started = make(await openAdapter({ kind: 'redis', url: urlThrough() }))
-    const late = new FaultyHost(started, SHORT_STORE_TIMEOUT, host.entra)
+    const late = new FaultyHost(started, AT_START_TIMEOUT, host.entra)
     late.check(REDIS_FAULTS[name as keyof typeof faultsAtStart], await late.suffer(fault, host))
     await closeStore(started)
   })

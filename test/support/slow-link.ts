@@ -31,28 +31,26 @@ export class SlowLink {
   delay = 0
   /** The port that new connections lead to. */
   target: number
+  readonly port: number
   readonly #server: Server
   readonly #connections = new Set<Connection>()
   readonly #holds: Hold[] = []
+  readonly #delayed = new Set<Promise<unknown>>()
   #replyToCut: RegExp | undefined
-  #refuses = false
 
-  private constructor(server: Server, target: number) {
+  private constructor(server: Server, port: number, target: number) {
     this.#server = server
+    this.port = port
     this.target = target
   }
 
   static async start(target: number): Promise<SlowLink> {
     const server = createServer({ allowHalfOpen: true })
-    const link = new SlowLink(server, target)
-    server.on('connection', (client) => link.#accept(client))
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
+    const link = new SlowLink(server, (server.address() as AddressInfo).port, target)
+    server.on('connection', (client) => link.#accept(client))
     return link
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
   }
 
   /** Holds back the next request with such bytes in it, and what follows on its connection. */
@@ -73,19 +71,27 @@ export class SlowLink {
     for (const connection of this.#connections) connection.swallows = true
   }
 
-  /** Resets every connection, and every new one until `mend()`. */
+  /** Resets every connection, and refuses new ones until `mend()`. */
   cut(): void {
-    this.#refuses = true
+    this.#server.close()
+    this.#reset()
+  }
+
+  #reset(): void {
     for (const { client, server } of this.#connections) {
       client.resetAndDestroy()
       server.destroy()
     }
   }
 
-  mend(): void {
-    this.#refuses = false
+  /** Resolves when new connections are accepted, and what was delayed has arrived. */
+  async mend(): Promise<void> {
     this.delay = 0
     this.#replyToCut = undefined
+    await Promise.all(this.#delayed)
+    if (this.#server.listening) return
+    this.#server.listen(this.port, '127.0.0.1')
+    await once(this.#server, 'listening')
   }
 
   /** Ends the server's half of every connection, and goes on listening to the client's. */
@@ -94,9 +100,11 @@ export class SlowLink {
   }
 
   async stop(): Promise<void> {
-    this.cut()
-    this.#server.close()
-    await once(this.#server, 'close')
+    const { promise: closed, resolve } = Promise.withResolvers<void>()
+    // Also where it was cut, and listens no more.
+    this.#server.close(() => resolve())
+    this.#reset()
+    await closed
   }
 
   #accept(client: Socket): void {
@@ -113,7 +121,6 @@ export class SlowLink {
         server.destroy()
       })
     }
-    if (this.#refuses) client.resetAndDestroy()
     let requests = Promise.resolve()
     let replies = Promise.resolve()
     client.on('data', (chunk) => {
@@ -144,6 +151,10 @@ export class SlowLink {
 
   async #carry(connection: Connection, chunk: Buffer, to: Socket, before: Promise<unknown>): Promise<void> {
     const due = this.delay === 0 ? undefined : pass(this.delay)
+    if (due !== undefined) {
+      this.#delayed.add(due)
+      void due.then(() => this.#delayed.delete(due))
+    }
     await before
     await due
     if (!connection.swallows && to.writable) to.write(chunk)
