@@ -51,7 +51,7 @@ describe.skipIf(missingProgram('memcached')).each(MAJORS)('memcached, %s', (majo
   async function restart(): Promise<void> {
     await server.restart()
     await vi.waitUntil(() =>
-      host.isSignedIn({ homeAccountId: 'nobody' }).then(
+      host.msal.plugin.isSignedIn('nobody').then(
         () => true,
         () => false,
       ),
