@@ -38,10 +38,11 @@ export function contract(store: ContractStore): void {
     }
 
     describe('what it costs (P10)', () => {
-      const [proven, unproven] = store.isUnproven ? [test.skip, test] : [test, test.skip]
+      const unproven = test.runIf(store.isUnproven)
+      const proven = test.skipIf(store.isUnproven)
       const hitCalls = store.isUnproven ? ['read', 'read'] : ['read']
 
-      unproven('an adapter that is not proven: silent hit 2 store calls, eviction 5', async () => {
+      unproven('an adapter that is not proven: silent hit 2 store calls, eviction 7', async () => {
         const { user, plugin, signIn, bound } = host()
         await signIn()
         here.calls()
