@@ -43,12 +43,14 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
   }
   // A session's name means something beside the generation only: MSAL's accounts may have a claim of that name.
   if (generation === undefined) return { homeAccountId: checkHomeAccountId(homeAccountId) }
-  for (const [name, value] of Object.entries({ sid, id })) {
-    if (value !== undefined && typeof value !== 'string') {
-      throw new TypeError(`${name} must be a string: pass on what openSession returned`)
-    }
-  }
+  checkOptionalText('sid', sid)
+  checkOptionalText('id', id)
   return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid, id }
+}
+
+function checkOptionalText(name: string, value: unknown): void {
+  if (value === undefined || typeof value === 'string') return
+  throw new TypeError(`${name} must be a string: pass on what openSession returned`)
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Ahead } from '../plugins/cache-plugin.ts'
+import type { CallMemory } from './call-memory.ts'
 import { forgetIfRefused } from './refused.ts'
 import { type Answer, copyOf, type RememberedAnswers } from './remembered-answers.ts'
 import { requestKey } from './shared-calls.ts'
@@ -21,11 +22,16 @@ export interface Question {
 
 const PLAIN = new Set(['scopes', 'authority', 'correlationId', 'oboAssertion', 'account'])
 
+/** MSAL's answer, and what was in its client's memory then. */
+interface Given extends Answer {
+  readonly memory: CallMemory
+}
+
 /** @param owner whose tokens are asked for */
 export function question(flow: string, account: string, request: object, owner: unknown): Question {
   // `claims` and `forceRefresh`, for example, ask the provider.
   const isPlain = Object.entries(request).every(([name, value]) => PLAIN.has(name) || value === undefined)
-  return { key: requestKey({ flow, owner, request }), isPlain, account }
+  return { key: requestKey(flow, owner, request), isPlain, account }
 }
 
 /** Reads the store, and asks MSAL only where the last answer does not hold any more. */
@@ -33,23 +39,24 @@ export async function answer(
   answers: RememberedAnswers,
   { key, isPlain, account }: Question,
   plugin: CallPlugin,
-  ask: (stored: ReturnType<Ahead['read']>) => Promise<Answer>,
+  ask: (ahead: Ahead) => Promise<Given>,
 ): Promise<Answer> {
   const ahead = await plugin.loadAhead()
-  const known = answers.recall(key, ahead.fingerprint)
+  const known = answers.recall(key, ahead)
   if (known !== undefined) return known
-  const stored = ahead.read()
   try {
-    const given = await ask(stored)
-    if (isPlain) answers.remember(key, ahead, account, given)
+    const { memory, ...given } = await ask(ahead)
+    if (isPlain) answers.remember(key, ahead, account, given, memory)
     return given
   } catch (error) {
-    await forgetIfRefused(error, plugin, stored)
+    await forgetIfRefused(error, plugin, ahead)
     throw error
   }
 }
 
 /** What a caller gets: his own copy, under his own correlation id. */
 export function handOut({ result }: Answer, { correlationId }: { correlationId?: string | undefined }) {
-  return { ...copyOf(result), correlationId: correlationId ?? result.correlationId }
+  const own = copyOf(result)
+  own.correlationId = correlationId ?? result.correlationId
+  return own
 }

@@ -2,6 +2,7 @@ import type { AccountInfo, AuthenticationResult, OnBehalfOfRequest } from '@azur
 import type { Core } from '../core.ts'
 import { ConfigurationError } from '../errors.ts'
 import { answer, handOut, question } from './answering.ts'
+import { memoryOf } from './call-memory.ts'
 import type { ClientFactory } from './client-factory.ts'
 import type { RememberedAnswers } from './remembered-answers.ts'
 import type { AppTokenRequest, SilentRequest } from './requests.ts'
@@ -29,7 +30,8 @@ export class ApiTokens {
     const given = await answer(this.#answers, asked, plugin, async () => {
       const cachePlugin = this.#core.withFailurePolicy(plugin, 'all')
       const client = await this.#clients.client(cachePlugin, this.#clients.authorityOf(tenantId))
-      return { result: answered(await client.acquireTokenByClientCredential({ ...request })) }
+      const result = answered(await client.acquireTokenByClientCredential({ ...request }))
+      return { result, memory: memoryOf(client) }
     })
     return handOut(given, request)
   }
@@ -43,7 +45,8 @@ export class ApiTokens {
       // MSAL looks for the token in memory only, and forgets whose it is. It also adds to the request.
       const [account = null] = await client.getTokenCache().getAllAccounts()
       const result = answered(await client.acquireTokenOnBehalfOf({ ...request }))
-      return { result: result.fromCache ? { ...result, account: result.account ?? account } : result }
+      const described = result.fromCache ? { ...result, account: result.account ?? account } : result
+      return { result: described, memory: memoryOf(client) }
     })
     return handOut(given, request)
   }
@@ -61,11 +64,12 @@ export class ApiTokens {
       return answered(await client.acquireTokenOnBehalfOf({ ...request, oboAssertion }))
     }
     const asked = question('long-running', '', request, sessionKey)
-    const given = await answer(this.#answers, asked, plugin, async (stored) => {
+    const given = await answer(this.#answers, asked, plugin, async (ahead) => {
       const client = await this.#clients.client(cachePlugin, request.authority)
-      const [known] = Object.values(stored?.Account ?? {})
+      const [known] = Object.values(ahead.read()?.Account ?? {})
       const account = { homeAccountId: known?.home_account_id ?? '' } as AccountInfo
-      return { result: await client.acquireTokenSilent({ ...request, account }) }
+      const result = await client.acquireTokenSilent({ ...request, account })
+      return { result, memory: memoryOf(client) }
     })
     return handOut(given, request)
   }

@@ -1,7 +1,7 @@
 import type { Core } from '../core.ts'
 import { report } from '../diagnostics.ts'
 import { StoreUnavailableError } from '../errors.ts'
-import type { SerializedCache } from '../msal/schema.ts'
+import type { Ahead } from '../plugins/cache-plugin.ts'
 
 /** A plugin, as far as it forgets refresh tokens. */
 type Forgetting = Pick<ReturnType<Core['forSignInRef']>, 'forgetRefreshTokens'>
@@ -22,12 +22,9 @@ export function isRefusedForGood(error: unknown): boolean {
  * After a silent call that failed: what was refused for good leaves the store, so that the next call asks the user, and
  * not the provider.
  */
-export async function forgetIfRefused(
-  error: unknown,
-  plugin: Forgetting,
-  shown: SerializedCache | undefined,
-): Promise<void> {
-  if (shown === undefined || !isRefusedForGood(error)) return
+export async function forgetIfRefused(error: unknown, plugin: Forgetting, ahead: Ahead): Promise<void> {
+  const shown = isRefusedForGood(error) ? ahead.read() : undefined
+  if (shown === undefined) return
   try {
     await plugin.forgetRefreshTokens(shown)
   } catch (failure) {

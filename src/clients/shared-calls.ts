@@ -46,13 +46,18 @@ export class SharedCalls<Result> {
 /**
  * A text that is equal for requests that are equal, in whatever order their members and scopes stand. The correlation
  * id is for logs and changes no answer.
+ * @param owner whose tokens are asked for, its members in an order of their own
  */
-export function requestKey(request: object): string {
-  return JSON.stringify(request, (name, value: unknown) => {
-    if (name === 'correlationId') return undefined
-    if (name === 'scopes' && Array.isArray(value)) return [...new Set(value.map(String))].sort()
-    if (typeof value === 'function') throw new TypeError('a request holds no functions')
-    if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
-    return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
-  })
+export function requestKey(flow: string, owner: unknown, request: object): string {
+  return JSON.stringify([flow, owner, inOrder(request)])
+}
+
+function inOrder(value: unknown, name?: string): unknown {
+  if (typeof value === 'function') throw new TypeError('a request holds no functions')
+  if (typeof value !== 'object' || value === null || 'toJSON' in value) return value
+  if (Array.isArray(value)) {
+    return name === 'scopes' ? [...new Set(value.map(String))].sort() : value.map((each) => inOrder(each))
+  }
+  const names = Object.keys(value).filter((each) => each !== 'correlationId')
+  return Object.fromEntries(names.sort().map((each) => [each, inOrder(Reflect.get(value, each), each)]))
 }

@@ -2,11 +2,11 @@ import type { AccountInfo, AuthenticationResult } from '@azure/msal-node'
 import { type AccountRef, type HostSession, type SignInRef, signInRef } from '../accounts/identity.ts'
 import type { Core } from '../core.ts'
 import { answer, handOut, type Question, question } from './answering.ts'
+import { describeAccount, memoryOf } from './call-memory.ts'
 import type { ClientFactory } from './client-factory.ts'
 import type { Answer, RememberedAnswers } from './remembered-answers.ts'
 import type { SilentRequest } from './requests.ts'
 import { SharedCalls } from './shared-calls.ts'
-import { describeAccount } from './stored-account.ts'
 
 /** Acquires tokens of stored accounts. Equal concurrent requests of one account share one. */
 export class SilentTokens {
@@ -23,11 +23,11 @@ export class SilentTokens {
 
   async acquire(account: HostSession | AccountRef, request: SilentRequest): Promise<AuthenticationResult> {
     const of = signInRef(account)
-    const info = accountInfo(account, of)
-    const asked = question('silent', of.homeAccountId, request, { ...of, info })
+    const named = { ...request, account: accountInfo(account, of) }
+    const asked = question('silent', of.homeAccountId, named, of)
     const given = await this.#calls.call(
       asked.key,
-      () => this.#run(asked, of, { ...request, account: info }),
+      () => this.#run(asked, of, named),
       async ({ generation }) => generation !== undefined && this.#core.isSignedIn({ ...of, generation }),
     )
     return handOut(given, request)
@@ -35,12 +35,13 @@ export class SilentTokens {
 
   #run(asked: Question, of: SignInRef, request: SilentRequest & { account: AccountInfo }): Promise<Answer> {
     const plugin = this.#core.forSignInRef(of)
-    return answer(this.#answers, asked, plugin, async (stored) => {
+    return answer(this.#answers, asked, plugin, async () => {
       const cachePlugin = this.#core.withFailurePolicy(plugin, 'refreshes')
       const client = await this.#clients.client(cachePlugin, request.authority)
       const result = await client.acquireTokenSilent(request)
-      const account = result.account ?? describeAccount(stored, of.homeAccountId, result)
-      return { result: { ...result, account }, generation: plugin.generation }
+      const memory = memoryOf(client)
+      const account = result.account ?? describeAccount(memory, of.homeAccountId, result)
+      return { result: { ...result, account }, generation: plugin.generation, memory }
     })
   }
 }

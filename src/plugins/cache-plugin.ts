@@ -36,7 +36,7 @@ interface Opened<Loaded> {
 /** What was loaded ahead of MSAL. */
 export interface Ahead {
   /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
-  readonly fingerprint: string | undefined
+  fingerprint(): string | undefined
   /** What MSAL will see. */
   read(): SerializedCache | undefined
   /** When the record expires, in epoch milliseconds. */
@@ -93,7 +93,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     const opened = { loaded }
     this.#ahead = opened
     return {
-      fingerprint: this.fingerprintOf(loaded),
+      fingerprint: () => this.fingerprintOf(loaded),
       read: () => this.#readable(opened)?.cache,
       expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
     }

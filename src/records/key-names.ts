@@ -1,4 +1,5 @@
 import { createHmac, hash } from 'node:crypto'
+import { Memo } from './memo.ts'
 
 /** Whether this is the name of a long-running process's record, which holds a refresh token. */
 export function isLongRunning(key: string): boolean {
@@ -46,6 +47,9 @@ export interface KeyNamesOptions {
   readonly keySecret: string | Uint8Array | undefined
 }
 
+/** Of how many accounts the names are kept: a call needs them more than once. */
+const MOST_ACCOUNTS = 1000
+
 /**
  * Names the records: `mk1_{<digest>}_<kind>`. The digest keeps account ids out of the store and lets an id hold
  * any character; the prefix never begins with a Keyv namespace, after which Keyv 5 would skip its own prefix in
@@ -53,13 +57,16 @@ export interface KeyNamesOptions {
  */
 export class KeyNames {
   readonly #options: KeyNamesOptions
+  readonly #accounts = new Memo<AccountKeys>(MOST_ACCOUNTS)
 
   constructor(options: KeyNamesOptions) {
     this.#options = options
   }
 
   account(homeAccountId: string): AccountKeys {
-    return accountKeys(`mk1_{${this.#digest('account', homeAccountId)}}_g`)
+    return this.#accounts.get(homeAccountId, () =>
+      accountKeys(`mk1_{${this.#digest('account', homeAccountId)}}_g`),
+    )
   }
 
   /** The record of the application's own tokens for one tenant. */

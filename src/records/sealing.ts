@@ -7,6 +7,7 @@ import {
   randomBytes,
 } from 'node:crypto'
 import type { SealingKeys } from './encryption-keys.ts'
+import { Memo } from './memo.ts'
 
 export interface SealingOptions {
   /** Undefined: nothing is sealed, and plaintext is what records are. */
@@ -104,21 +105,17 @@ const MOST_SUBKEYS = 1000
  */
 class DerivationKey {
   readonly #extracted: KeyObject
-  readonly #subkeys = new Map<string, KeyObject>()
+  readonly #subkeys = new Memo<KeyObject>(MOST_SUBKEYS)
 
   constructor(key: KeyObject) {
     this.#extracted = createSecretKey(createHmac('sha256', NO_SALT).update(key.export()).digest())
   }
 
   subkey(recordKey: string): KeyObject {
-    const known = this.#subkeys.get(recordKey)
-    if (known !== undefined) return known
-    const info = `msal-keyv.seal.v1.${recordKey}`
-    const subkey = createSecretKey(createHmac('sha256', this.#extracted).update(`${info}\x01`).digest())
-    const [oldest] = this.#subkeys.keys()
-    if (this.#subkeys.size >= MOST_SUBKEYS && oldest !== undefined) this.#subkeys.delete(oldest)
-    this.#subkeys.set(recordKey, subkey)
-    return subkey
+    return this.#subkeys.get(recordKey, () => {
+      const info = `msal-keyv.seal.v1.${recordKey}`
+      return createSecretKey(createHmac('sha256', this.#extracted).update(`${info}\x01`).digest())
+    })
   }
 }
 

@@ -206,7 +206,7 @@ export class KeyvStore {
   ): Promise<Result> {
     const call = newCall()
     const { made, attempt } = this.#connection()
-    const { promise: late, reject } = Promise.withResolvers<never>()
+    const { promise, resolve, reject } = Promise.withResolvers<Result>()
     const expire = () => {
       const cause = call.error ?? (attempt.ended ? undefined : attempt.error) ?? call.disturbance
       reject(new StoreUnavailableError(operation, { timedOut: true, cause }))
@@ -215,7 +215,8 @@ export class KeyvStore {
     const timer = setTimeout(() => setImmediate(expire), timeout)
     this.#inFlight.add(call)
     try {
-      return await Promise.race([calls.run(call, () => made.then(() => run(call))), late])
+      calls.run(call, () => made.then(() => run(call)).then(resolve, reject))
+      return await promise
     } catch (error) {
       if (error instanceof StoreUnavailableError) throw error
       throw new StoreUnavailableError(operation, { timedOut: false, cause: error })

@@ -106,7 +106,7 @@ describe('a load', () => {
 
   test('takes what was loaded ahead, once', async () => {
     const ahead = await note.loadAhead()
-    expect(ahead.fingerprint).toBe(note.stored)
+    expect(ahead.fingerprint()).toBe(note.stored)
     expect(ahead.read()).toEqual(alices)
     await read()
     expect(note.loads).toBe(1)

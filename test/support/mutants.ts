@@ -90,8 +90,8 @@ const CORE_MUTANTS = {
   'lock off': ['records/records.ts', 'await this.#locks.acquire(key, half)', '() => {}'],
   'silent calls shared by all': [
     'clients/answering.ts',
-    'requestKey({ flow, owner, request })',
-    'requestKey({ flow })',
+    'requestKey(flow, owner, request)',
+    "requestKey(flow, '', {})",
   ],
   'shared calls never forgotten': [
     'clients/shared-calls.ts',
@@ -148,7 +148,7 @@ const CORE_MUTANTS = {
   // Remembered answers
   'remembered: text not compared': [
     'clients/remembered-answers.ts',
-    'known.fingerprint !== fingerprint ||',
+    'known.fingerprint !== loaded.fingerprint() ||',
     '',
   ],
   'remembered: generation not looked at': [
@@ -162,7 +162,7 @@ const CORE_MUTANTS = {
     'const RENEWAL_OFFSET = 300',
     'const RENEWAL_OFFSET = 0',
   ],
-  'remembered: shared by reference': ['clients/answering.ts', '...copyOf(result)', '...result'],
+  'remembered: shared by reference': ['clients/answering.ts', 'copyOf(result)', 'result'],
   'list of token records: bound lifted': [
     'accounts/token-record-list.ts',
     'const MOST_LISTED = 500',
