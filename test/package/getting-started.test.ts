@@ -82,7 +82,7 @@ describe.skipIf(skipped || missingProgram('openssl'))('docs/getting-started.md, 
     const question = await browser.get(`${provider}/session/end`)
     await browser.submit(question, { logout: 'yes' })
     const evicted = await browser.get(app)
-    expect(evicted.text).toContain('no_tokens_found')
+    expect(evicted.url).toContain(`${provider}/interaction/`)
   }, 300_000)
 
   /** What cannot be the same here: the library, which is not published yet, and the ports, which may be taken. */
