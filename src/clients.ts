@@ -155,7 +155,7 @@ export class ConfidentialClients {
    * @throws {InteractionRequiredAuthError} (MSAL's) when the user must sign in again, as after an eviction
    * @throws {StoreUnavailableError} when the store failed, which does not mean that the user is signed out
    * @example
-   * const { accessToken } = await msal.acquireTokenSilent(req.session.account, { scopes: ['User.Read'] })
+   * const { accessToken } = await msal.acquireTokenSilent(session, { scopes: ['User.Read'] })
    */
   async acquireTokenSilent(
     account: HostSession | AccountRef,
@@ -213,7 +213,7 @@ export class ConfidentialClients {
    * @throws {ConfigurationError} when the provider has no logout endpoint, or `request` makes no valid URL of it
    * @throws {TypeError} for a home account id that cannot be one
    * @example
-   * const url = await msal.signOut(req.session.account, { postLogoutRedirectUri })
+   * const url = await msal.signOut(session, { postLogoutRedirectUri })
    * res.redirect(url.href)
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
@@ -231,7 +231,7 @@ export class ConfidentialClients {
    * @throws {TypeError} for an account that cannot be one
    * @example
    * const scopes = ['User.Read']
-   * const authProvider = new TokenCredentialAuthenticationProvider(msal.credentialFor(req.session.account), { scopes })
+   * const authProvider = new TokenCredentialAuthenticationProvider(msal.credentialFor(session), { scopes })
    * const me = await Client.initWithMiddleware({ authProvider }).api('/me').get()
    */
   credentialFor(account: HostSession | AccountRef): TokenCredential {
@@ -270,7 +270,7 @@ export class ConfidentialClients {
   /**
    * An MSAL client that sees this account. Use it for one request.
    * @example
-   * const client = await msal.forAccount(req.session.account)
+   * const client = await msal.forAccount(session)
    * const [account] = await client.getTokenCache().getAllAccounts()
    */
   async forAccount(account: HostSession | AccountRef): Promise<ConfidentialClientApplication> {

@@ -33,8 +33,8 @@ export let coreOf: (plugin: KeyvCachePlugin) => Core
  * req.session.account = await plugin.openSession(await client.acquireTokenByCode(request))
  *
  * // any later request: MSAL needs no more of an account than its id
- * const { homeAccountId } = req.session.account
- * const cachePlugin = plugin.forAccount(req.session.account)
+ * const { homeAccountId } = session
+ * const cachePlugin = plugin.forAccount(session)
  * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
  * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
  */
@@ -57,7 +57,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * shows only the sign-in that the session began with; else the one it finds first.
    * @throws {TypeError} for a home account id that cannot be one
    * @example
-   * const cachePlugin = plugin.forAccount(req.session.account)
+   * const cachePlugin = plugin.forAccount(session)
    * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
    * const [account] = await client.getTokenCache().getAllAccounts()
    */
@@ -158,7 +158,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {StoreUnavailableError}
    * @example
-   * if (!(await plugin.isSignedIn(req.session.account))) res.redirect('/login')
+   * if (!(await plugin.isSignedIn(session))) res.redirect('/login')
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
     return this.#core.isSignedIn(signInRef(account))
@@ -172,7 +172,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    * @example
-   * const { existed } = await plugin.evictAccount(req.session.account.homeAccountId)
+   * const { existed } = await plugin.evictAccount(session.homeAccountId)
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
     const [eviction] = await this.#core.accounts.evict([checkHomeAccountId(homeAccountId)])
@@ -209,7 +209,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for an account that cannot be one
    * @throws {StoreUnavailableError}
    * @example
-   * const sessions = await plugin.listSessions(req.session.account)
+   * const sessions = await plugin.listSessions(session)
    */
   async listSessions(account: HostSession | AccountRef): Promise<SessionInfo[]> {
     return this.#core.accounts.listSessions(signInRef(account))

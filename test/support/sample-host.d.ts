@@ -18,9 +18,9 @@ import type {
   PendingSignIn,
 } from '../../src/index.ts'
 
-/** As express-session keeps it; a handler that needs it has checked that the user is signed in. */
+/** As express-session keeps it. */
 interface AppSession {
-  account: HostSession
+  account?: HostSession
   pending?: PendingSignIn
   logoutState?: string
   regenerate(done: (error?: unknown) => void): void
