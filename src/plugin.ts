@@ -30,9 +30,9 @@ export let coreOf: (plugin: KeyvCachePlugin) => Core
  *
  * // sign in
  * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin: plugin } })
- * req.session.account = await plugin.openSession(await client.acquireTokenByCode(request))
+ * const session = await plugin.openSession(await client.acquireTokenByCode(request))
  *
- * // any later request: MSAL needs no more of an account than its id
+ * // any later request, with the session that the host has kept: MSAL needs no more of an account than its id
  * const { homeAccountId } = session
  * const cachePlugin = plugin.forAccount(session)
  * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
