@@ -170,12 +170,19 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
       try {
         const down = { status: 503, url: expect.stringContaining(app.url) }
         expect(await open('/me')).toMatchObject(down)
+        expect((await open('/')).text).not.toContain('signed out')
         expect(await browser.post(`${app.url}/signout`)).toMatchObject(down)
       } finally {
         await redis.restart()
       }
       while ((await open('/me')).status === 503) await new Promise((resolve) => setTimeout(resolve, 50))
       expect(await open('/me')).toMatchObject({ status: 200, text: expect.stringContaining(user) })
+    })
+
+    test('does not start without its store', async () => {
+      const nobody = { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }
+      const keys = { TOKEN_CACHE_KEYS: JSON.stringify([generateEncryptionKey()]) }
+      await expect(start(name, { ...nobody, ...keys })).rejects.toThrow('the app ended')
     })
 
     const open = (path: string): Promise<ShownPage> => browser.get(`${app.url}${path}`)
