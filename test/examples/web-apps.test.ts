@@ -97,8 +97,9 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
       expect(provider.apiTokens.slice(called)).toEqual([access_token, access_token])
     })
 
-    test('stores nothing in clear, and prints no token', async () => {
+    test('stores nothing in clear, and prints no token and no error', async () => {
       await signIn()
+      expect(app.output()).not.toContain('Error')
       const keys = (await redis.command('KEYS', '*')) as string[]
       const stored = (await redis.command('MGET', ...keys)) as string[]
       const { access_token, refresh_token, id_token } = lastAnswer()
