@@ -1,6 +1,7 @@
 import { getIronSession, type IronSession } from 'iron-session'
 import type { HostSession, PendingSignIn } from 'msal-keyv'
 import { cookies } from 'next/headers'
+import { connection } from 'next/server'
 import { clients } from './clients.ts'
 
 interface SessionData {
@@ -13,9 +14,9 @@ interface SessionData {
  * it is asked after every time: one that was signed out is out, and stays out.
  */
 export async function openSession(): Promise<IronSession<SessionData>> {
-  const jar = await cookies() // first: it tells Next.js not to render a page with a session ahead of time
+  await connection() // first: Next.js must not render a page with a session ahead of time
   const { baseUrl, sessionSecret } = await import('./settings.ts')
-  return getIronSession<SessionData>(jar, {
+  return getIronSession<SessionData>(await cookies(), {
     cookieName: 'session',
     password: sessionSecret,
     cookieOptions: { sameSite: 'lax', secure: baseUrl.startsWith('https:') },

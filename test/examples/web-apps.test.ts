@@ -97,8 +97,9 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
       expect(provider.apiTokens.slice(called)).toEqual([access_token, access_token])
     })
 
-    test('stores nothing in clear, and prints no token', async () => {
+    test('stores nothing in clear, and prints no token and no error', async () => {
       await signIn()
+      expect(app.output()).not.toContain('Error')
       const keys = (await redis.command('KEYS', '*')) as string[]
       const stored = (await redis.command('MGET', ...keys)) as string[]
       const { access_token, refresh_token, id_token } = lastAnswer()
@@ -170,12 +171,19 @@ describe.skipIf(missingProgram('redis-server', 'openssl'))('the example', () => 
       try {
         const down = { status: 503, url: expect.stringContaining(app.url) }
         expect(await open('/me')).toMatchObject(down)
+        expect((await open('/')).text).not.toContain('signed out')
         expect(await browser.post(`${app.url}/signout`)).toMatchObject(down)
       } finally {
         await redis.restart()
       }
       while ((await open('/me')).status === 503) await new Promise((resolve) => setTimeout(resolve, 50))
       expect(await open('/me')).toMatchObject({ status: 200, text: expect.stringContaining(user) })
+    })
+
+    test('does not start without its store', async () => {
+      const nobody = { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }
+      const keys = { TOKEN_CACHE_KEYS: JSON.stringify([generateEncryptionKey()]) }
+      await expect(start(name, { ...nobody, ...keys })).rejects.toThrow('the app ended')
     })
 
     const open = (path: string): Promise<ShownPage> => browser.get(`${app.url}${path}`)

@@ -1,7 +1,16 @@
+import { Suspense } from 'react'
 import { signedIn } from '../session.ts'
 
+export default function Home() {
+  return (
+    <Suspense>
+      <Account />
+    </Suspense>
+  )
+}
+
 // Plain links: what they lead to are route handlers, not pages, and must not be fetched ahead.
-export default async function Home() {
+async function Account() {
   if (!(await signedIn())) {
     return (
       <p>
