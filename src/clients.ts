@@ -114,6 +114,17 @@ export class ConfidentialClients {
   }
 
   /**
+   * Redeems the authorization code of a sign-in that began with {@link getAuthCodeUrl}. The rest is as below.
+   * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
+   * @param response whose `state` is checked against the request's; without it, `request.code` is redeemed and checking
+   *   the state is the host's
+   * @throws {AuthorizationResponseError} when the response does not belong to this request, or is a refusal
+   * @throws {ConfigurationError} without `state` to check or `code` to redeem
+   * @throws {StoreUnavailableError} when the sign-in could not be stored
+   */
+  async acquireTokenByCode(request: CodeRequest, response?: AuthorizationResponse): Promise<SignedIn>
+  // Last, for TypeScript explains what does not fit the last one.
+  /**
    * Redeems the authorization code of a sign-in that is pending, stores the tokens and opens the host's session. Two
    * store calls. The response is checked first: its `state`, and that it brings a code; then the ID token's `nonce`.
    * @param pending what {@link beginSignIn} returned, as the browser's session has it; nothing where it has none
@@ -132,16 +143,6 @@ export class ConfidentialClients {
     pending: PendingSignIn | null | undefined,
     response: AuthorizationResponse | null | undefined,
   ): Promise<SignedIn>
-  /**
-   * The same for a sign-in that began with {@link getAuthCodeUrl}.
-   * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
-   * @param response whose `state` is checked against the request's; without it, `request.code` is redeemed and checking
-   *   the state is the host's
-   * @throws {AuthorizationResponseError} when the response does not belong to this request, or is a refusal
-   * @throws {ConfigurationError} without `state` to check or `code` to redeem
-   * @throws {StoreUnavailableError} when the sign-in could not be stored
-   */
-  async acquireTokenByCode(request: CodeRequest, response?: AuthorizationResponse): Promise<SignedIn>
   async acquireTokenByCode(
     begun: PendingSignIn | CodeRequest | null | undefined,
     response?: AuthorizationResponse | null,
