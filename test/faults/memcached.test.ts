@@ -6,11 +6,12 @@ import { closeStore, openSampled } from '../support/open-store.ts'
 import { MEMCACHED, OtherServer } from '../support/other-servers.ts'
 import { missingProgram } from '../support/programs.ts'
 import { SlowLink } from '../support/slow-link.ts'
-import { MAJORS } from './basic-faults.ts'
 import { FaultyHost, watchForCrashes } from './host.ts'
+import { MAJORS } from './majors.ts'
 import { MEMCACHED_FAULTS } from './table.ts'
 
 const STORE_TIMEOUT = 3_000
+const SHORT_STORE_TIMEOUT = 300
 
 const crashes = watchForCrashes()
 afterAll(() => crashes.check())
@@ -44,7 +45,8 @@ describe.skipIf(missingProgram('memcached')).each(MAJORS)('memcached, %s', (majo
 
   test.runIf(major === 'Keyv 5')('paused', async () => {
     const fault = { inject: () => server.pause(), heal: () => server.resume() }
-    host.check(MEMCACHED_FAULTS.paused, await host.suffer(fault))
+    const hasty = new FaultyHost(keyv, SHORT_STORE_TIMEOUT)
+    hasty.check(MEMCACHED_FAULTS.paused, await hasty.suffer(fault))
   })
 
   /** The first calls find the old connection closed, and how many do is the client's affair. */
