@@ -11,7 +11,8 @@ import { MAJORS } from './majors.ts'
 import { MEMCACHED_FAULTS } from './table.ts'
 
 const STORE_TIMEOUT = 3_000
-const SHORT_STORE_TIMEOUT = 300
+/** Of the client, in seconds, where nothing will answer. */
+const SHORT_TIMEOUT = { 'timeout: 1,': 'timeout: 0.3,' }
 
 const crashes = watchForCrashes()
 afterAll(() => crashes.check())
@@ -45,8 +46,10 @@ describe.skipIf(missingProgram('memcached')).each(MAJORS)('memcached, %s', (majo
 
   test.runIf(major === 'Keyv 5')('paused', async () => {
     const fault = { inject: () => server.pause(), heal: () => server.resume() }
-    const hasty = new FaultyHost(keyv, SHORT_STORE_TIMEOUT)
-    hasty.check(MEMCACHED_FAULTS.paused, await hasty.suffer(fault))
+    const hasty = make(await openSampled('memcached', link.port, SHORT_TIMEOUT))
+    host = new FaultyHost(hasty, STORE_TIMEOUT)
+    host.check(MEMCACHED_FAULTS.paused, await host.suffer(fault))
+    await closeStore(hasty)
   })
 
   /** The first calls find the old connection closed, and how many do is the client's affair. */

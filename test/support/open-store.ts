@@ -89,10 +89,17 @@ export async function openAdapter(address: StoreAddress) {
   }
 }
 
-/** The storage adapter that docs/stores.md shows. */
-export async function openSampled(kind: Sampled, port: number): Promise<KeyvStoreAdapter> {
+/**
+ * The storage adapter that docs/stores.md shows.
+ * @param shorter what takes the place of times in it
+ */
+export async function openSampled(
+  kind: Sampled,
+  port: number,
+  shorter: Readonly<Record<string, string>> = {},
+): Promise<KeyvStoreAdapter> {
   const [heading, address] = SAMPLES[kind]
   const sample = sampleUnder('docs/stores.md', heading, 'js')
-  const replaced = { [address]: `127.0.0.1:${port}` }
+  const replaced = { [address]: `127.0.0.1:${port}`, ...shorter }
   return (await runSample<{ adapter: KeyvStoreAdapter }>(sample, replaced, ['adapter'])).adapter
 }
