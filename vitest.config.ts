@@ -1,5 +1,9 @@
 import { defineConfig } from 'vitest/config'
 import { LONG } from './test/support/length.ts'
+import { AS_USERS_INSTALL } from './vitest.examples.config.ts'
+
+// Some hundred processes are started, and most of what each does is to compile the same modules.
+process.env.NODE_COMPILE_CACHE ??= `${import.meta.dirname}/node_modules/.cache/node`
 
 const test = { testTimeout: LONG ? 600_000 : 60_000, hookTimeout: 60_000 }
 
@@ -16,10 +20,14 @@ const acrossMajors = [
   'test/clients/token-credential.test.ts',
 ]
 
-/** What starts servers, browsers and processes, and would disturb a neighbour in the same process. */
+/** What would disturb a neighbour in the same process: it starts many processes, browsers, or what may crash. */
 const withServers = [
-  'test/{e2e,faults,migrate,package,stress}/**/*.test.ts',
+  'test/e2e/{demo,demo-install,demo-settings,front-channel,page}.test.ts',
+  'test/faults/!(table).test.ts',
+  'test/migrate/**/*.test.ts',
+  'test/package/packed.test.ts',
   'test/processes.test.ts',
+  'test/stress/stress.test.ts',
   'test/support/servers.test.ts',
 ]
 
@@ -40,12 +48,21 @@ export default defineConfig({
           ...inOneProcess,
           name: 'sealed',
           include: ['test/**/*.test.ts'],
-          // The examples have a command of their own: `npm run test:examples`.
-          exclude: [...withServers, 'test/examples/**'],
+          exclude: [...withServers, ...AS_USERS_INSTALL],
         },
       },
-      // A busy machine can make a server late once.
-      { test: { ...sealed, name: 'sealed-servers', include: withServers, retry: 1 } },
+      {
+        test: {
+          ...sealed,
+          name: 'sealed-servers',
+          include: withServers,
+          // A busy machine can make a server late once.
+          retry: 1,
+          // These wait for servers and timeouts half of the time. Other numbers of workers take turns of their own.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
+      },
       { test: { ...test, ...inOneProcess, name: 'msal-node-7', include: acrossMajors } },
       ...['msal-node-3', 'msal-node-5', 'msal-node-6'].map((name) => ({
         resolve: { alias: { '@azure/msal-node': name } },

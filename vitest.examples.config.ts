@@ -1,9 +1,15 @@
 import { defineConfig } from 'vitest/config'
 
-/** `npm run test:examples`: it installs the examples as their users do, so it takes minutes and the registry. */
+/** What installs packages from the registry, as users do: the examples, README's line, and the first guide. */
+export const AS_USERS_INSTALL = [
+  'test/examples/**/*.test.ts',
+  'test/package/{getting-started,install-line}.test.ts',
+]
+
+/** `npm run test:examples`: it takes minutes and the registry. */
 export default defineConfig({
   test: {
-    include: ['test/examples/**/*.test.ts'],
+    include: AS_USERS_INSTALL,
     globalSetup: 'test/examples/install.ts',
     fileParallelism: false,
     testTimeout: 120_000,

@@ -1,7 +1,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { problemsIn, samplesIn, withImports } from './support/samples.ts'
+import { problemsIn, withImports } from './support/checked-samples.ts'
+import { samplesIn } from './support/samples.ts'
 
 const root = join(import.meta.dirname, '..')
 const documents = globSync(['*.md', 'bench/*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root })

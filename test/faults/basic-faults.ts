@@ -1,6 +1,4 @@
 import { setTimeout as pass, setImmediate as turn } from 'node:timers/promises'
-import Keyv from 'keyv'
-import { Keyv as Keyv6 } from 'keyv6'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type KeyvLike, StoreUnavailableError } from '../../src/index.ts'
 import { KeyvStore } from '../../src/store/keyv-store.ts'
@@ -8,15 +6,11 @@ import { freePort } from '../support/free-port.ts'
 import { closeStore, openSampled } from '../support/open-store.ts'
 import { missingProgram, type Program } from '../support/programs.ts'
 import { FaultyHost, watchForCrashes } from './host.ts'
+import { MAJORS } from './majors.ts'
 import type { Row } from './table.ts'
 
 export const STORE_TIMEOUT = 1_000
 export const SHORT_STORE_TIMEOUT = 300
-
-export const MAJORS: [string, (adapter: object) => KeyvLike][] = [
-  ['Keyv 5', (adapter) => new Keyv({ store: adapter, namespace: '', useKeyPrefix: false })],
-  ['Keyv 6', (adapter) => new Keyv6({ store: adapter as never, namespace: '' })],
-]
 
 export interface Server {
   readonly port: number

@@ -6,11 +6,13 @@ import { closeStore, openSampled } from '../support/open-store.ts'
 import { MEMCACHED, OtherServer } from '../support/other-servers.ts'
 import { missingProgram } from '../support/programs.ts'
 import { SlowLink } from '../support/slow-link.ts'
-import { MAJORS } from './basic-faults.ts'
 import { FaultyHost, watchForCrashes } from './host.ts'
+import { MAJORS } from './majors.ts'
 import { MEMCACHED_FAULTS } from './table.ts'
 
 const STORE_TIMEOUT = 3_000
+/** Of the client, in seconds, where nothing will answer. */
+const SHORT_TIMEOUT = { 'timeout: 1,': 'timeout: 0.3,' }
 
 const crashes = watchForCrashes()
 afterAll(() => crashes.check())
@@ -44,7 +46,10 @@ describe.skipIf(missingProgram('memcached')).each(MAJORS)('memcached, %s', (majo
 
   test.runIf(major === 'Keyv 5')('paused', async () => {
     const fault = { inject: () => server.pause(), heal: () => server.resume() }
+    const hasty = make(await openSampled('memcached', link.port, SHORT_TIMEOUT))
+    host = new FaultyHost(hasty, STORE_TIMEOUT)
     host.check(MEMCACHED_FAULTS.paused, await host.suffer(fault))
+    await closeStore(hasty)
   })
 
   /** The first calls find the old connection closed, and how many do is the client's affair. */

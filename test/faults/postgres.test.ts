@@ -1,7 +1,5 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import Keyv from 'keyv'
-import { Keyv as Keyv6 } from 'keyv6'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { KeyvLike } from '../../src/index.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
@@ -9,15 +7,11 @@ import { missingProgram } from '../support/programs.ts'
 import { runSample, sampleUnder } from '../support/run-sample.ts'
 import { SlowLink } from '../support/slow-link.ts'
 import { type Fault, FaultyHost, watchForCrashes } from './host.ts'
+import { MAJORS } from './majors.ts'
 import { POSTGRES_FAULTS } from './table.ts'
 
 const STORE_TIMEOUT = 1_000
 const SHORT_STORE_TIMEOUT = 250
-
-const MAJORS: [string, (adapter: object) => KeyvLike][] = [
-  ['Keyv 5', (adapter) => new Keyv({ store: adapter, namespace: '', useKeyPrefix: false })],
-  ['Keyv 6', (adapter) => new Keyv6({ store: adapter as never, namespace: '' })],
-]
 
 const crashes = watchForCrashes()
 afterAll(() => crashes.check())

@@ -1,6 +1,4 @@
 import KeyvRedis, { createClient } from '@keyv/redis'
-import Keyv from 'keyv'
-import { Keyv as Keyv6 } from 'keyv6'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type HostSession, type KeyvLike, StoreUnavailableError } from '../../src/index.ts'
 import { KeyvStore } from '../../src/store/keyv-store.ts'
@@ -11,27 +9,23 @@ import { runSample, sampleUnder } from '../support/run-sample.ts'
 import { SlowLink } from '../support/slow-link.ts'
 import { connected } from './basic-faults.ts'
 import { type Fault, FaultyHost, watchForCrashes } from './host.ts'
+import { BOTH_MAJORS } from './majors.ts'
 import { REDIS_FAULTS } from './table.ts'
 
 /** Where the store answers or fails. */
 const STORE_TIMEOUT = 2_000
 /** Where it is waited for. */
-const SHORT_STORE_TIMEOUT = 500
+const SHORT_STORE_TIMEOUT = 300
 /** Short enough for five calls to end before the adapter's `connectionTimeout` of two seconds. */
 const AT_START_TIMEOUT = 250
 const PASSWORD = 'correct'
 const OUR_KEY = /mk1_/
 const DELETION = /UNLINK/
 
-const MAJORS: [string, (adapter: Awaited<ReturnType<typeof openAdapter>>) => KeyvLike][] = [
-  ['Keyv 5', (adapter) => new Keyv(adapter, { namespace: '', useKeyPrefix: false })],
-  ['Keyv 6', (adapter) => new Keyv6({ store: adapter as never, namespace: '' })],
-]
-
 const crashes = watchForCrashes()
 afterAll(() => crashes.check())
 
-describe.skipIf(missingProgram('redis-server')).each(MAJORS)('Redis, %s', (_, make) => {
+describe.skipIf(missingProgram('redis-server')).each(BOTH_MAJORS)('Redis, %s', (_, make) => {
   let server: RedisServer
   let link: SlowLink
   let keyv: KeyvLike

@@ -4,13 +4,11 @@ import { chmodSync, chownSync, globSync, rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import KeyvSqlite from '@keyv/sqlite'
-import Keyv from 'keyv'
-import { Keyv as Keyv6 } from 'keyv6'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { KeyvLike } from '../../src/index.ts'
 import { closeStore } from '../support/open-store.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
 import { type Fault, FaultyHost, watchForCrashes } from './host.ts'
+import { MAJORS } from './majors.ts'
 import { SQLITE_FAULTS } from './table.ts'
 
 /** Long enough for a disk that others are using. */
@@ -18,11 +16,6 @@ const STORE_TIMEOUT = 2_000
 const SHORT_STORE_TIMEOUT = 400
 const BUSY_TIMEOUT = 100
 const NOBODY = 65_534
-
-const MAJORS: [string, (adapter: KeyvSqlite) => KeyvLike][] = [
-  ['Keyv 5', (adapter) => new Keyv(adapter, { namespace: '', useKeyPrefix: false })],
-  ['Keyv 6', (adapter) => new Keyv6({ store: adapter as never, namespace: '' })],
-]
 
 const crashes = watchForCrashes()
 afterAll(() => crashes.check())

@@ -13,6 +13,7 @@ import { ConfigurationError } from '../../src/errors.ts'
 import { BadRequestError, BODY_TIMEOUT } from '../../src/logout/body.ts'
 import type { LogoutRequest } from '../../src/logout/logout-request.ts'
 import { LONGEST_REQUEST, onlyValue, receive } from '../../src/logout/request.ts'
+import { length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
 import { badRequest } from './outcome.ts'
@@ -20,6 +21,8 @@ import { LocalServer } from './provider.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
 const MEGABYTE = 1024 * 1024
+/** What nobody may be made to read. */
+const HUGE = length({ short: 20, long: 100 }) * MEGABYTE
 const URL_OF_ROUTE = 'https://rp.example/logout'
 
 async function tokenOf(request: LogoutRequest, from: typeof receive = receive): Promise<string | undefined> {
@@ -57,12 +60,12 @@ describe('a web Request', () => {
     }
   })
 
-  test('of 100 MB is cut at 64 KiB, and the rest is not pulled', async () => {
+  test(`of ${HUGE / MEGABYTE} MB is cut at 64 KiB, and the rest is not pulled`, async () => {
     const count = async (from: typeof receive) => {
       let pulled = 0
       const body = new ReadableStream({
         pull(controller) {
-          if (pulled >= 100 * MEGABYTE) return controller.close()
+          if (pulled >= HUGE) return controller.close()
           pulled += 16 * 1024
           controller.enqueue(new Uint8Array(16 * 1024))
         },
@@ -74,7 +77,7 @@ describe('a web Request', () => {
     expect(await count(receive)).toEqual({ pulled: expect.any(Number), locked: false })
     expect((await count(receive)).pulled).toBeLessThanOrEqual(LONGEST_REQUEST + 3 * 16 * 1024)
     const broken = await brokenReceive('body: of any size')
-    expect((await count(broken)).pulled).toBe(100 * MEGABYTE)
+    expect((await count(broken)).pulled).toBe(HUGE)
   })
 
   test('whose stream fails, or is not of bytes, is refused', async () => {
@@ -229,9 +232,9 @@ describe('a Node IncomingMessage', () => {
     expect(wasRead).toBe(false)
   })
 
-  describe('of 100 MB', () => {
-    const announced = [`content-length: ${100 * MEGABYTE}`, ''] as const
-    const chunked = ['transfer-encoding: chunked', `${(100 * MEGABYTE).toString(16)}\r\n`] as const
+  describe(`of ${HUGE / MEGABYTE} MB`, () => {
+    const announced = [`content-length: ${HUGE}`, ''] as const
+    const chunked = ['transfer-encoding: chunked', `${(HUGE).toString(16)}\r\n`] as const
 
     /** Sends until the server closes the connection. What it answered, and how much it has read by then. */
     async function flood([header, start]: readonly [string, string], from: typeof receive = receive) {
@@ -274,13 +277,13 @@ describe('a Node IncomingMessage', () => {
     test('without the limit, all of it is read', async () => {
       const broken = await brokenReceive('body: of any size')
       const { read } = await flood(announced, broken)
-      expect(read).toBeGreaterThan(100 * MEGABYTE)
+      expect(read).toBeGreaterThan(HUGE)
     })
 
     test('drained instead of left alone, all of it is read', async () => {
       const broken = await brokenReceive('body: drained')
       const { read } = await flood(announced, broken)
-      expect(read).toBeGreaterThan(100 * MEGABYTE)
+      expect(read).toBeGreaterThan(HUGE)
     })
   })
 

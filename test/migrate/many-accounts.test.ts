@@ -7,6 +7,7 @@ import { Keyv } from 'keyv'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { KeyvCachePlugin, type KeyvLike } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
+import { LONG, length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import { closeStore, openStore } from '../support/open-store.ts'
 import { makeFolder, missingProgram, removeFolder } from '../support/programs.ts'
@@ -16,9 +17,8 @@ import type { ImportFigures, ImportSettings } from './import-process.ts'
 import { blobOf, ownersIn, pollutedRecords } from './many-accounts.ts'
 import { connectTo } from './sessions.ts'
 
-const IS_LONG = process.env.LONG === '1'
-const ACCOUNTS = IS_LONG ? 10_000 : 300
-const TIMEOUT = IS_LONG ? 1_800_000 : 60_000
+const ACCOUNTS = length({ short: 100, long: 10_000 })
+const TIMEOUT = length({ short: 60_000, long: 1_800_000 })
 
 const isMissing = missingProgram('redis-server')
 
@@ -159,7 +159,7 @@ async function importInProcess(heap: number, settings: ImportSettings): Promise<
 }
 
 function say(what: string, { milliseconds, storeCalls, memory }: ImportFigures): void {
-  if (!IS_LONG) return
+  if (!LONG) return
   const each = (total: number) => (total / ACCOUNTS).toFixed(2)
   console.log(
     `${ACCOUNTS} accounts from ${what}: ${milliseconds} ms (${each(milliseconds)} each), ${each(storeCalls)} store ` +

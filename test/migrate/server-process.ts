@@ -2,7 +2,6 @@
 import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
 import { EntraStandIn } from '../support/entra.ts'
 import type { App, FromServer, Request, Settings, ToServer } from './messages.ts'
-import { newServer } from './new-servers.ts'
 import { oldServer } from './old-servers.ts'
 import { connectTo } from './sessions.ts'
 
@@ -26,7 +25,10 @@ const provider: INetworkModule = {
 const redis = await connectTo(settings.redisUrl)
 const { auth } = new EntraStandIn().configuration()
 const parts = { configuration: { auth, system: { networkClient: provider } }, redis, settings }
-const app: App = await (settings.kind.endsWith('before') ? oldServer(parts) : newServer(parts))
+// An old server does not have the library.
+const app: App = settings.kind.endsWith('before')
+  ? await oldServer(parts)
+  : await (await import('./new-servers.ts')).newServer(parts)
 
 async function answer(request: Request): Promise<string | undefined> {
   switch (request.do) {

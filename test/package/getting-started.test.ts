@@ -9,17 +9,13 @@ import { pack, root } from '../../tools/pack.ts'
 import { installLine } from '../../tools/readme.ts'
 import { freePort } from '../support/free-port.ts'
 import { HttpBrowser } from '../support/http-browser.ts'
-import { LONG } from '../support/length.ts'
 import { makeFolder, missingProgram, removeFolder } from '../support/programs.ts'
 import { answers, QUIET_NPM, typeCheck } from './newcomer.ts'
 
 const page = await readFile(join(root, 'docs/getting-started.md'), 'utf8')
 const readme = await readFile(join(root, 'README.md'), 'utf8')
 
-/** It takes half a minute, and the registry: for CI, and for the long runs. */
-const skipped = process.env.CI !== 'true' && !LONG
-
-describe.skipIf(skipped || missingProgram('openssl'))('docs/getting-started.md, any OpenID provider', () => {
+describe.skipIf(missingProgram('openssl'))('docs/getting-started.md, any OpenID provider', () => {
   let folder: string
   let shell: ChildProcess
   let output = ''

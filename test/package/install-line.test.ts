@@ -5,16 +5,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { pack, root } from '../../tools/pack.ts'
 import { completeProgram, installLine } from '../../tools/readme.ts'
 import { freePort } from '../support/free-port.ts'
-import { LONG } from '../support/length.ts'
 import { ended, makeFolder, missingProgram, removeFolder } from '../support/programs.ts'
 import { RedisServer } from '../support/redis-server.ts'
 import { answers, npm, typeCheck } from './newcomer.ts'
 
-/** It takes half a minute, and the registry: for CI, and for the long runs. */
-const skipped = process.env.CI !== 'true' && !LONG
-
 /** A newcomer's first minutes: an empty project, README's line, something else, README's program. */
-describe.skipIf(skipped || missingProgram('redis-server'))('what README.md says', () => {
+describe.skipIf(missingProgram('redis-server'))('what README.md says', () => {
   let folder: string
   let project: string
   let tarball: string

@@ -27,11 +27,11 @@ const seed = process.env.SEED ?? randomBytes(6).toString('hex')
 type Size = Pick<StressOptions, 'duration' | 'operations'> & Omit<StressOptions['plan'], 'seed'>
 
 const REDIS: Size = length({
-  short: { processes: 3, accounts: 30, lanes: 8, duration: 2_500, operations: 800 },
+  short: { processes: 3, accounts: 30, lanes: 8, duration: 1_500, operations: 400 },
   long: { processes: 8, accounts: 200, lanes: 8, duration: 60_000, operations: 100_000 },
 })
 const SQLITE: Size = length({
-  short: { processes: 2, accounts: 20, lanes: 4, duration: 1_500, operations: 300 },
+  short: { processes: 2, accounts: 20, lanes: 4, duration: 1_000, operations: 150 },
   long: { processes: 4, accounts: 200, lanes: 4, duration: 30_000, operations: 10_000 },
 })
 /** So few accounts that everything meets. */

@@ -1,7 +1,8 @@
-import { cp, symlink, writeFile } from 'node:fs/promises'
+import { symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { changedFile, type MutantName, SOURCES } from './mutants.ts'
+import { bundleMutant } from './bundled-mutant.ts'
+import type { MutantName } from './mutants.ts'
 import { makeFolder, removeFolder } from './programs.ts'
 
 const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
@@ -12,17 +13,11 @@ export interface MutantLibrary {
   remove(): Promise<void>
 }
 
-/**
- * The library, broken on purpose as by `mutant`, for other processes: it stays until it is removed, and it is not
- * under `node_modules`, where Node strips no types.
- */
+/** The library, broken on purpose as by `mutant`, for other processes: it stays until it is removed. */
 export async function mutantLibrary(name: MutantName): Promise<MutantLibrary> {
-  const { file, text } = changedFile(name)
   const folder = await makeFolder()
-  const sources = join(folder, 'src')
-  await cp(SOURCES, sources, { recursive: true })
+  const file = join(folder, 'mutant.mjs')
+  await bundleMutant(name, 'index.ts', file)
   await symlink(NODE_MODULES, join(folder, 'node_modules'))
-  await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
-  await writeFile(join(sources, file), text)
-  return { url: pathToFileURL(join(sources, 'index.ts')).href, remove: () => removeFolder(folder) }
+  return { url: pathToFileURL(file).href, remove: () => removeFolder(folder) }
 }

@@ -1,7 +1,8 @@
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type * as Library from '../../src/index.ts'
-import { changedFile, type MutantName, SOURCES } from './mutants.ts'
+import { bundleMutant } from './bundled-mutant.ts'
+import type { MutantName } from './mutants.ts'
 
 const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
 
@@ -9,10 +10,10 @@ const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
 export async function mutant<Module = typeof Library>(name: MutantName, entry = 'index.ts'): Promise<Module> {
   const folder = mkdtempSync(join(NODE_MODULES, '.mutant-'))
   try {
-    cpSync(SOURCES, folder, { recursive: true })
-    const { file, text } = changedFile(name)
-    writeFileSync(join(folder, file), text)
-    return (await import(/* @vite-ignore */ join(folder, entry))) as Module
+    // TypeScript by name: so Vitest imports it, and resolves in it what the project says MSAL Node is.
+    const file = join(folder, 'mutant.ts')
+    await bundleMutant(name, entry, file)
+    return (await import(/* @vite-ignore */ file)) as Module
   } finally {
     rmSync(folder, { recursive: true })
   }

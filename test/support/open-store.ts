@@ -1,12 +1,4 @@
-import KeyvEtcd from '@keyv/etcd'
-import KeyvMemcache from '@keyv/memcache'
-import KeyvMysql from '@keyv/mysql'
-import KeyvPostgres from '@keyv/postgres'
-import KeyvRedis from '@keyv/redis'
-import KeyvSqlite from '@keyv/sqlite'
-import KeyvValkey from '@keyv/valkey'
 import { Keyv, type KeyvStoreAdapter } from 'keyv'
-import { KeyvBridgeAdapter } from 'keyv6'
 import { runSample, sampleUnder } from './run-sample.ts'
 
 /** Where a store is, as JSON that can be handed to another process. */
@@ -43,51 +35,71 @@ export async function openStore(address: StoreAddress): Promise<Keyv> {
   return new Keyv(await openAdapter(address), { namespace: '', useKeyPrefix: false })
 }
 
+/** What adapters have to be closed by. */
+interface Closable {
+  disconnect?(force: boolean): Promise<void>
+  /** That of memcached. */
+  readonly client?: { close(): void }
+  /** Keyv 6 has a bridge in front of an adapter that was made for Keyv 5. */
+  readonly store?: Closable
+}
+
 /** Closes a store at once, even if its server no longer answers. */
 export async function closeStore(keyv: object): Promise<void> {
-  const adapter = 'store' in keyv ? keyv.store : undefined
-  // Keyv 6 has a bridge in front of an adapter that was made for Keyv 5.
-  const store = adapter instanceof KeyvBridgeAdapter ? adapter.store : adapter
-  if (store instanceof KeyvRedis) {
-    await store.disconnect(true)
-  } else if (store instanceof KeyvSqlite) {
-    await store.disconnect()
-  } else if (store instanceof KeyvPostgres || store instanceof KeyvMysql) {
+  const { store: adapter } = keyv as Closable
+  const store = adapter?.store ?? adapter
+  if (store?.disconnect === undefined) {
+    store?.client?.close()
+  } else if (['KeyvPostgres', 'KeyvMysql'].includes(store.constructor.name)) {
     // All of a process share one pool, and ending it a second time is an error.
-    await store.disconnect().catch(() => undefined)
-  } else if (store instanceof KeyvMemcache) {
-    store.client.close()
-  } else if (store instanceof KeyvValkey || store instanceof KeyvEtcd) {
-    await store.disconnect()
+    await store.disconnect(true).catch(() => undefined)
+  } else {
+    await store.disconnect(true)
   }
 }
 
-/** The storage adapter alone, for a Keyv of another major. */
+/**
+ * The storage adapter alone, for a Keyv of another major. Its package is imported only here: many processes open one
+ * store, and all packages together take a second.
+ */
 export async function openAdapter(address: StoreAddress) {
   switch (address.kind) {
-    case 'redis':
+    case 'redis': {
+      const { default: KeyvRedis } = await import('@keyv/redis')
       return new KeyvRedis({ ...redisClient, url: address.url }, redisAdapter)
+    }
     case 'redis-cluster': {
+      const { default: KeyvRedis } = await import('@keyv/redis')
       const rootNodes = address.urls.map((url) => ({ url }))
       return new KeyvRedis({ rootNodes, defaults: redisClient }, redisAdapter)
     }
     case 'sqlite': {
+      const { default: KeyvSqlite } = await import('@keyv/sqlite')
       const adapter = new KeyvSqlite({ uri: `sqlite://${address.file}`, busyTimeout: 5_000 })
       // It has no option for this. The file remembers it.
       await adapter.query('PRAGMA journal_mode = WAL')
       return adapter
     }
-    case 'postgres':
+    case 'postgres': {
+      const { default: KeyvPostgres } = await import('@keyv/postgres')
       return new KeyvPostgres({ uri: address.uri, connectionTimeoutMillis: 2_000, query_timeout: 2_000 })
+    }
     default:
       return openSampled(address.kind, address.port)
   }
 }
 
-/** The storage adapter that docs/stores.md shows. */
-export async function openSampled(kind: Sampled, port: number): Promise<KeyvStoreAdapter> {
+/**
+ * The storage adapter that docs/stores.md shows.
+ * @param shorter what takes the place of times in it
+ */
+export async function openSampled(
+  kind: Sampled,
+  port: number,
+  shorter: Readonly<Record<string, string>> = {},
+): Promise<KeyvStoreAdapter> {
   const [heading, address] = SAMPLES[kind]
   const sample = sampleUnder('docs/stores.md', heading, 'js')
-  const replaced = { [address]: `127.0.0.1:${port}` }
+  const replaced = { [address]: `127.0.0.1:${port}`, ...shorter }
   return (await runSample<{ adapter: KeyvStoreAdapter }>(sample, replaced, ['adapter'])).adapter
 }
