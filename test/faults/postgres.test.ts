@@ -66,7 +66,8 @@ describe.skipIf(missingProgram('initdb', 'postgres'))('PostgreSQL', () => {
         },
         heal: () => link.mend(),
       }
-      host.check(POSTGRES_FAULTS.silent, await host.suffer(fault))
+      const later = async () => new FaultyHost(keyv, STORE_TIMEOUT, host.entra)
+      host.check(POSTGRES_FAULTS.silent, await host.suffer(fault, host, later))
     })
   })
 

@@ -123,7 +123,8 @@ describe.skipIf(missingProgram('redis-server')).each(BOTH_MAJORS)('Redis, %s', (
     const row = REDIS_FAULTS[name as keyof typeof faults]
     const timesOut = Object.values(row.outcomes).some((outcome) => outcome.endsWith('times out'))
     const tried = timesOut ? host : new FaultyHost(keyv, STORE_TIMEOUT)
-    tried.check(row, await tried.suffer(fault))
+    const later = async () => new FaultyHost(keyv, STORE_TIMEOUT, tried.entra)
+    tried.check(row, await tried.suffer(fault, tried, later))
   })
 
   test('damaged', async () => {
