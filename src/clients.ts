@@ -123,7 +123,6 @@ export class ConfidentialClients {
    * @throws {StoreUnavailableError} when the sign-in could not be stored
    */
   async acquireTokenByCode(request: CodeRequest, response?: AuthorizationResponse): Promise<SignedIn>
-  // Last, for TypeScript explains what does not fit the last one.
   /**
    * Redeems the authorization code of a sign-in that is pending, stores the tokens and opens the host's session. Two
    * store calls. The response is checked first: its `state`, and that it brings a code; then the ID token's `nonce`.
@@ -140,7 +139,7 @@ export class ConfidentialClients {
    * const { session } = await msal.acquireTokenByCode(pending, req.query)
    */
   async acquireTokenByCode(
-    pending: PendingSignIn | null | undefined,
+    pending: PendingSignIn | null | undefined, // last: what does not fit, TypeScript explains by the last form
     response: AuthorizationResponse | null | undefined,
   ): Promise<SignedIn>
   async acquireTokenByCode(
