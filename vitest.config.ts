@@ -25,7 +25,6 @@ const withServers = [
   'test/e2e/{demo,demo-install,demo-settings,front-channel,page}.test.ts',
   'test/faults/!(table).test.ts',
   'test/migrate/**/*.test.ts',
-  'test/package/packed.test.ts',
   'test/processes.test.ts',
   'test/stress/stress.test.ts',
   'test/support/servers.test.ts',

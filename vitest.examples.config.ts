@@ -1,9 +1,9 @@
 import { defineConfig } from 'vitest/config'
 
-/** What installs packages from the registry, as users do: the examples, README's line, and the first guide. */
+/** What packs the library, and installs it as users do: the package, the examples, README's line, the first guide. */
 export const AS_USERS_INSTALL = [
   'test/examples/**/*.test.ts',
-  'test/package/{getting-started,install-line}.test.ts',
+  'test/package/{getting-started,install-line,packed}.test.ts',
 ]
 
 /** `npm run test:examples`: it takes minutes and the registry. */
