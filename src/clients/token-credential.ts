@@ -30,10 +30,12 @@ export interface GetTokenOptions {
 /** The Azure SDK's, which every `AbortSignal` is. */
 export interface AbortSignalLike {
   readonly aborted: boolean
-  // biome-ignore lint/suspicious/noExplicitAny: as the Azure SDK declares it, or its own would not fit
-  addEventListener(type: 'abort', listener: (this: AbortSignalLike, event: any) => any, options?: any): void
-  // biome-ignore lint/suspicious/noExplicitAny: as above
-  removeEventListener(type: 'abort', listener: (this: AbortSignalLike, event: any) => any): void
+  addEventListener(
+    type: 'abort',
+    listener: (this: AbortSignalLike, event: unknown) => unknown,
+    options?: unknown,
+  ): void
+  removeEventListener(type: 'abort', listener: (this: AbortSignalLike, event: unknown) => unknown): void
 }
 
 /** A token and its times, in milliseconds since 1970. */
