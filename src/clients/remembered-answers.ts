@@ -152,6 +152,6 @@ export function copyOf<Value>(value: Value): Value {
   if (value instanceof Map) return new Map([...value].map(([key, each]) => [key, copyOf(each)])) as Value
   // Node copies a whole object faster than its members one by one.
   const made = { ...value } as Record<string, unknown>
-  for (const [key, each] of Object.entries(made)) if (typeof each === 'object') made[key] = copyOf(each)
+  for (const key in made) if (typeof made[key] === 'object') made[key] = copyOf(made[key])
   return made as Value
 }

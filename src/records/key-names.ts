@@ -47,8 +47,8 @@ export interface KeyNamesOptions {
   readonly keySecret: string | Uint8Array | undefined
 }
 
-/** Of how many accounts the names are kept: a call needs them more than once. */
-const MOST_ACCOUNTS = 1000
+/** Of how many accounts and sessions the names are kept: a call needs them more than once, and the next one again. */
+const MOST_NAMED = 1000
 
 /**
  * Names the records: `mk1_{<digest>}_<kind>`. The digest keeps account ids out of the store and lets an id hold
@@ -57,7 +57,8 @@ const MOST_ACCOUNTS = 1000
  */
 export class KeyNames {
   readonly #options: KeyNamesOptions
-  readonly #accounts = new Memo<AccountKeys>(MOST_ACCOUNTS)
+  readonly #accounts = new Memo<AccountKeys>(MOST_NAMED)
+  readonly #sids = new Memo<string>(MOST_NAMED)
 
   constructor(options: KeyNamesOptions) {
     this.#options = options
@@ -102,7 +103,7 @@ export class KeyNames {
   }
 
   sidDigest(sid: string): string {
-    return this.#digest('ended', sid)
+    return this.#sids.get(sid, () => this.#digest('ended', sid))
   }
 
   /** The replay mark of a logout token that was carried out. */
