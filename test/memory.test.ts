@@ -52,6 +52,41 @@ test('with what concurrent calls share never forgotten, it is more', async () =>
   expect(await bytesLeft(broken.KeyvCachePlugin, broken.ConfidentialClients)).toBeGreaterThan(BYTES)
 }, 120_000)
 
+const MEGABYTE = 1024 * 1024
+
+/** What the answers take of the heap that a process remembers with a bound of 2 MiB. */
+async function bytesRemembered(Clients: typeof ConfidentialClients): Promise<number> {
+  const entra = new EntraStandIn()
+  const store = new Keyv()
+  const msal = new Clients(entra.configuration(), { store, rememberedAnswers: { bytes: 2 * MEGABYTE } })
+  const shared = entra.client(new KeyvCachePlugin({ store, clientId: CLIENT_ID }))
+  const ids: string[] = []
+  for (let i = 0; i < 600; i++) {
+    const user = entra.user()
+    ids.push(user.homeAccountId)
+    await entra.signIn(shared, user)
+  }
+  const [first = '', ...others] = ids
+  await msal.acquireTokenSilent(first, { scopes: SCOPES })
+  const before = heap()
+  for (const id of others) await msal.acquireTokenSilent(id, { scopes: SCOPES })
+  const after = heap()
+  // The answers are still there.
+  await msal.acquireTokenSilent(first, { scopes: SCOPES })
+  return after - before
+}
+
+test('remembered answers take what they are bounded by: no record with its refresh token (P9)', async () => {
+  const bytes = await bytesRemembered(ConfidentialClients)
+  expect(bytes).toBeGreaterThan(1.5 * MEGABYTE)
+  expect(bytes).toBeLessThan(2.5 * MEGABYTE)
+})
+
+test('with a fingerprint that is cut out of the record, the record stays', async () => {
+  const broken = await mutant('remembered: fingerprint cut out of the record')
+  expect(await bytesRemembered(broken.ConfidentialClients)).toBeGreaterThan(3 * MEGABYTE)
+})
+
 test("MSAL's memory holds nothing of a sign-in that was stored (P12)", async () => {
   expect(await tokensInMemory(KeyvCachePlugin)).toEqual([])
   const broken = await mutant('memory keeps what was acquired')

@@ -82,9 +82,11 @@ export class RememberedAnswers {
     const { result } = answer
     const isBearer = result.tokenType.toLowerCase() === 'bearer'
     if (this.#most.entries === 0 || !result.fromCache || !isBearer) return
-    const fingerprint = loaded.fingerprint()
+    const loadedFingerprint = loaded.fingerprint()
     const token = findAccessToken(memory, result.accessToken)
-    if (fingerprint === undefined || token === undefined) return
+    if (loadedFingerprint === undefined || token === undefined) return
+    // A copy: V8 keeps a whole text, refresh tokens included, for as long as a part that was cut out of it.
+    const fingerprint = Buffer.from(loadedFingerprint).toString()
     // MSAL rounds its seconds to the nearest.
     const from = Number(token.cachedAt) * 1000 - 500
     const renewal = Math.min(Number(token.expiresOn) - RENEWAL_OFFSET, Number(token.refreshOn || Infinity))

@@ -188,6 +188,11 @@ const CORE_MUTANTS = {
     'const MOST_REMEMBERED = 10_000',
     'const MOST_REMEMBERED = Number.POSITIVE_INFINITY',
   ],
+  'remembered: fingerprint cut out of the record': [
+    'clients/remembered-answers.ts',
+    'Buffer.from(loadedFingerprint).toString()',
+    'loadedFingerprint',
+  ],
   'remembered: bound lifted': [
     'clients/remembered-answers.ts',
     'this.#answers.size <= this.#most.entries',
