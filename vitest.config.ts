@@ -24,6 +24,7 @@ const acrossMajors = [
 const withServers = [
   'test/e2e/{demo,demo-install,demo-settings,front-channel,logout,page}.test.ts',
   'test/faults/!(table).test.ts',
+  'test/heap.test.ts',
   'test/migrate/**/*.test.ts',
   'test/processes.test.ts',
   'test/records/{lifetime,rotation}.test.ts',

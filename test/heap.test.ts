@@ -1,0 +1,73 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { ConfidentialClients, generateEncryptionKey, type HostSession } from '../src/index.ts'
+import { EntraStandIn, SCOPES } from './support/entra.ts'
+import type { HeapProcessSettings } from './support/heap-process.ts'
+import { mutantLibrary } from './support/mutant-library.ts'
+import { closeStore, openStore } from './support/open-store.ts'
+import { makeFolder, removeFolder } from './support/programs.ts'
+
+const HEAP_PROCESS = new URL('support/heap-process.ts', import.meta.url)
+const LIBRARY = new URL('../src/index.ts', import.meta.url).href
+const redirectUri = 'https://app.example/callback'
+const encryptionKeys = [generateEncryptionKey()]
+
+const entra = new EntraStandIn()
+let folder: string
+beforeAll(async () => {
+  folder = await makeFolder()
+})
+afterAll(() => removeFolder(folder))
+
+/** What kinds of tokens are in the memory of a process that has served people whom another one signed in. */
+async function kindsInMemory(
+  name: string,
+  options: Pick<HeapProcessSettings, 'encryptionKeys' | 'rememberedAnswers'>,
+  library = LIBRARY,
+): Promise<string[]> {
+  const address = { kind: 'sqlite', file: join(folder, `${name}.sqlite`) } as const
+  const store = await openStore(address)
+  const msal = new ConfidentialClients(entra.configuration(), { ...options, store })
+  const sessions: HostSession[] = []
+  for (let n = 0; n < 5; n++) {
+    const request = { scopes: SCOPES, redirectUri, code: entra.code(entra.user()) }
+    sessions.push((await msal.acquireTokenByCode(request)).session)
+  }
+  await closeStore(store)
+
+  const snapshot = join(folder, `${name}.heapsnapshot`)
+  const settings: HeapProcessSettings = { ...options, library, address, sessions, snapshot }
+  const execArgv = ['--expose-gc', '--heap-snapshot-string-limit=10000000']
+  const [code] = await once(fork(HEAP_PROCESS, [JSON.stringify(settings)], { execArgv }), 'exit')
+  expect(code).toBe(0)
+  const found = entra.tokensIn(await readFile(snapshot, 'utf8'))
+  return [...new Set(found.map(({ kind }) => kind))].toSorted()
+}
+
+describe('a process that has served silent calls has in its memory', () => {
+  test('no refresh token, and the access and ID tokens that it remembers (P9)', async () => {
+    expect(await kindsInMemory('plaintext', {})).toEqual(['access_token', 'id_token'])
+  })
+
+  test('the same where records are sealed', async () => {
+    expect(await kindsInMemory('sealed', { encryptionKeys })).toEqual(['access_token', 'id_token'])
+  })
+
+  test('no token that opens anything where it remembers no answers', async () => {
+    const kinds = await kindsInMemory('nothing', { rememberedAnswers: false })
+    // MSAL splits ID tokens by a regular expression, and V8 keeps the last text that one has matched.
+    expect(kinds.filter((kind) => kind !== 'id_token')).toEqual([])
+  })
+
+  test('the refresh tokens, if what an answer rests on were cut out of the record', async () => {
+    const { url, remove } = await mutantLibrary('remembered: fingerprint cut out of the record')
+    try {
+      expect(await kindsInMemory('broken', {}, url)).toContain('refresh_token')
+    } finally {
+      await remove()
+    }
+  })
+})
