@@ -3,16 +3,14 @@ import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { ConfidentialClients, generateEncryptionKey, type HostSession } from '../src/index.ts'
-import { EntraStandIn, SCOPES } from './support/entra.ts'
-import type { HeapProcessSettings } from './support/heap-process.ts'
+import { generateEncryptionKey } from '../src/index.ts'
+import { EntraStandIn } from './support/entra.ts'
+import type { HeapProcessSettings, HeapProcessWork, ProviderRequest } from './support/heap-process.ts'
 import { mutantLibrary } from './support/mutant-library.ts'
-import { closeStore, openStore } from './support/open-store.ts'
 import { makeFolder, removeFolder } from './support/programs.ts'
 
 const HEAP_PROCESS = new URL('support/heap-process.ts', import.meta.url)
 const LIBRARY = new URL('../src/index.ts', import.meta.url).href
-const redirectUri = 'https://app.example/callback'
 const encryptionKeys = [generateEncryptionKey()]
 
 const entra = new EntraStandIn()
@@ -22,32 +20,30 @@ beforeAll(async () => {
 })
 afterAll(() => removeFolder(folder))
 
-/** What kinds of tokens are in the memory of a process that has served people whom another one signed in. */
+/** What kinds of tokens are in the memory of a process that has signed people in, served them, and refreshed. */
 async function kindsInMemory(
   name: string,
   options: Pick<HeapProcessSettings, 'encryptionKeys' | 'rememberedAnswers'>,
   library = LIBRARY,
 ): Promise<string[]> {
   const address = { kind: 'sqlite', file: join(folder, `${name}.sqlite`) } as const
-  const store = await openStore(address)
-  const msal = new ConfidentialClients(entra.configuration(), { ...options, store })
-  const sessions: HostSession[] = []
-  for (let n = 0; n < 5; n++) {
-    const request = { scopes: SCOPES, redirectUri, code: entra.code(entra.user()) }
-    sessions.push((await msal.acquireTokenByCode(request)).session)
-  }
-  await closeStore(store)
-
+  const codes = Array.from({ length: 5 }, () => entra.code(entra.user()))
+  const assertion = entra.assertion(entra.user())
   const snapshot = join(folder, `${name}.heapsnapshot`)
-  const settings: HeapProcessSettings = { ...options, library, address, sessions, snapshot }
+  const settings: HeapProcessSettings = { ...options, library, address, snapshot }
   const execArgv = ['--expose-gc', '--heap-snapshot-string-limit=10000000']
-  const [code] = await once(fork(HEAP_PROCESS, [JSON.stringify(settings)], { execArgv }), 'exit')
+  const child = fork(HEAP_PROCESS, [JSON.stringify(settings)], { execArgv })
+  child.send({ codes, assertion } satisfies HeapProcessWork)
+  child.on('message', async ({ url, body }: ProviderRequest) => {
+    child.send(await entra.sendPostRequestAsync(url, { body }))
+  })
+  const [code] = await once(child, 'exit')
   expect(code).toBe(0)
   const found = entra.tokensIn(await readFile(snapshot, 'utf8'))
-  return [...new Set(found.map(({ kind }) => kind))].toSorted()
+  return [...new Set(found.map(({ token, kind }) => (token === assertion ? 'assertion' : kind)))].toSorted()
 }
 
-describe('a process that has served silent calls has in its memory', () => {
+describe('a process that signs people in, serves them and refreshes has in its memory', () => {
   test('no refresh token, and the access and ID tokens that it remembers (P9)', async () => {
     expect(await kindsInMemory('plaintext', {})).toEqual(['access_token', 'id_token'])
   })

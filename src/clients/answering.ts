@@ -20,7 +20,7 @@ export interface Question {
   readonly account: string
 }
 
-const PLAIN = new Set(['scopes', 'authority', 'correlationId', 'oboAssertion', 'account'])
+const PLAIN = new Set(['scopes', 'authority', 'correlationId', 'account'])
 
 /** MSAL's answer, and what was in its client's memory then. */
 interface Given extends Answer {

@@ -38,7 +38,9 @@ export class ApiTokens {
 
   async onBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
     const plugin = this.#core.forAssertion(request.oboAssertion)
-    const asked = question('on behalf of', '', request, undefined)
+    const { oboAssertion: _, ...others } = request
+    // By its record, and not by the incoming token, which a process need not keep.
+    const asked = question('on behalf of', '', others, plugin.key)
     const given = await answer(this.#answers, asked, plugin, async () => {
       const cachePlugin = this.#core.withFailurePolicy(plugin, 'all')
       const client = await this.#clients.client(cachePlugin, request.authority)
@@ -63,7 +65,7 @@ export class ApiTokens {
       await client.getTokenCache().getAllAccounts()
       return answered(await client.acquireTokenOnBehalfOf({ ...request, oboAssertion }))
     }
-    const asked = question('long-running', '', request, sessionKey)
+    const asked = question('long-running', '', request, plugin.key)
     const given = await answer(this.#answers, asked, plugin, async (ahead) => {
       const client = await this.#clients.client(cachePlugin, request.authority)
       const [known] = Object.values(ahead.read()?.Account ?? {})

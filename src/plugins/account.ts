@@ -25,7 +25,7 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
     this.#pin = new GenerationPin(of.generation)
   }
 
-  protected get key(): string {
+  get key(): string {
     return this.accounts.keyOf(this.#of.homeAccountId)
   }
 

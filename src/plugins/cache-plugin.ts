@@ -60,8 +60,8 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     this.accounts = accounts
   }
 
-  /** The key of the record, for diagnostics. */
-  protected abstract readonly key: string
+  /** The key of the record. It tells nobody whose that is. */
+  abstract readonly key: string
 
   /** For a call that only reads. */
   protected abstract load(): Promise<Loaded>

@@ -17,7 +17,7 @@ export interface OneSignIn {
 
 /** Loads nothing, and stores what was acquired under the account that owns it. Nothing stays in MSAL's memory (P12). */
 export class SignInPlugin extends CachePlugin<undefined> {
-  protected readonly key = ''
+  readonly key = ''
   readonly #signIn: OneSignIn | undefined
 
   /** @param signIn where the plugin is made for one */

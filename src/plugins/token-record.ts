@@ -19,7 +19,7 @@ export type TokenWrite = Write<TokenSnapshot>
  * for whether it may be kept is known only then.
  */
 export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
-  protected readonly key: string
+  readonly key: string
   protected readonly tokens: TokenRecords
 
   constructor({ accounts, tokens }: Repositories, key: string) {

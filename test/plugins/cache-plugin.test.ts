@@ -8,7 +8,7 @@ import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 
 /** What a kind of plugin says and does, and what was asked of it. */
 class Note extends CachePlugin<string | undefined> {
-  protected readonly key = 'the note'
+  readonly key = 'the note'
   stored: string | undefined
   readonly writes: Write<string | undefined>[] = []
   loads = 0
