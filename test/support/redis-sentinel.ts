@@ -110,6 +110,15 @@ export class RedisSentinels {
     }
   }
 
+  /** Resolves once the master takes writes: so many replicas as it asks for answer it in time. */
+  async takesWrites(): Promise<void> {
+    for (;;) {
+      const info = await (await this.master()).command('INFO', 'replication').catch(() => '')
+      if (/min_slaves_good_slaves:[1-9]/.test(String(info))) return
+      await pass(20)
+    }
+  }
+
   /** Keeps the Sentinels from promoting a replica, or lets them. */
   async hold(isHeld: boolean): Promise<void> {
     const milliseconds = `${isHeld ? NEVER : DOWN_AFTER}`
