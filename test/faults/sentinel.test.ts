@@ -177,6 +177,7 @@ class Run {
 
   async #go(): Promise<void> {
     const user = this.#host.entra.user()
+    let hasGivenUp = false
     while (!this.#isOver) {
       await this.#gate.promise
       this.#busy++
@@ -188,9 +189,10 @@ class Run {
         if (!this.isAtRisk) this.#evicted.push(session)
       } catch (error) {
         // A sign-in that was lost with the master, or ended by an eviction that was given up on and came late.
-        const isLoss =
-          this.#hasBeenAtRisk && (error as { errorCode?: unknown }).errorCode === 'no_tokens_found'
+        const isGone = (error as { errorCode?: unknown }).errorCode === 'no_tokens_found'
+        const isLoss = isGone && (this.#hasBeenAtRisk || hasGivenUp)
         const isOutage = error instanceof StoreUnavailableError || error instanceof EvictionError
+        hasGivenUp ||= error instanceof EvictionError
         if (!isLoss && !isOutage) throw error
       } finally {
         this.#busy--
