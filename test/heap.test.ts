@@ -1,4 +1,5 @@
 import { fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -29,18 +30,20 @@ async function kindsInMemory(
   const address = { kind: 'sqlite', file: join(folder, `${name}.sqlite`) } as const
   const codes = Array.from({ length: 5 }, () => entra.code(entra.user()))
   const assertion = entra.assertion(entra.user())
+  const sessionKey = `long-running process ${randomUUID()}`
   const snapshot = join(folder, `${name}.heapsnapshot`)
   const settings: HeapProcessSettings = { ...options, library, address, snapshot }
   const execArgv = ['--expose-gc', '--heap-snapshot-string-limit=10000000']
   const child = fork(HEAP_PROCESS, [JSON.stringify(settings)], { execArgv })
-  child.send({ codes, assertion } satisfies HeapProcessWork)
+  child.send({ codes, assertion, sessionKey } satisfies HeapProcessWork)
   child.on('message', async ({ url, body }: ProviderRequest) => {
     child.send(await entra.sendPostRequestAsync(url, { body }))
   })
   const [code] = await once(child, 'exit')
   expect(code).toBe(0)
-  const found = entra.tokensIn(await readFile(snapshot, 'utf8'))
-  return [...new Set(found.map(({ token, kind }) => (token === assertion ? 'assertion' : kind)))].toSorted()
+  const heap = await readFile(snapshot, 'utf8')
+  const kinds = entra.tokensIn(heap).map(({ token, kind }) => (token === assertion ? 'assertion' : kind))
+  return [...new Set<string>([...kinds, ...(heap.includes(sessionKey) ? ['session key'] : [])])].toSorted()
 }
 
 describe('a process that signs people in, serves them and refreshes has in its memory', () => {

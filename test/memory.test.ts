@@ -71,7 +71,7 @@ async function bytesRemembered(Clients: typeof ConfidentialClients): Promise<num
   const before = heap()
   for (const id of others) await msal.acquireTokenSilent(id, { scopes: SCOPES })
   const after = heap()
-  // The answers are still there.
+  // Used once more, so that it is not collected before.
   await msal.acquireTokenSilent(first, { scopes: SCOPES })
   return after - before
 }

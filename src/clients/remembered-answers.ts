@@ -82,11 +82,9 @@ export class RememberedAnswers {
     const { result } = answer
     const isBearer = result.tokenType.toLowerCase() === 'bearer'
     if (this.#most.entries === 0 || !result.fromCache || !isBearer) return
-    const loadedFingerprint = loaded.fingerprint()
+    const fingerprint = loaded.fingerprint()
     const token = findAccessToken(memory, result.accessToken)
-    if (loadedFingerprint === undefined || token === undefined) return
-    // A copy: V8 keeps a whole text, refresh tokens included, for as long as a part that was cut out of it.
-    const fingerprint = Buffer.from(loadedFingerprint).toString()
+    if (fingerprint === undefined || token === undefined) return
     // MSAL rounds its seconds to the nearest.
     const from = Number(token.cachedAt) * 1000 - 500
     const renewal = Math.min(Number(token.expiresOn) - RENEWAL_OFFSET, Number(token.refreshOn || Infinity))
@@ -97,7 +95,9 @@ export class RememberedAnswers {
     if (bytes > this.#most.bytes) return
     const previous = this.#answers.get(request)
     if (previous !== undefined) this.#forget(request, previous)
-    this.#answers.set(request, { account, fingerprint, answer, from, until, bytes })
+    // V8 keeps a whole text, refresh tokens included, for as long as a part that was cut out of it.
+    const copy = Buffer.from(fingerprint).toString()
+    this.#answers.set(request, { account, fingerprint: copy, answer, from, until, bytes })
     this.#bytes += bytes
     for (const [oldest, answer] of this.#answers) {
       if (this.#answers.size <= this.#most.entries && this.#bytes <= this.#most.bytes) break

@@ -2,7 +2,8 @@ import { crc32 } from 'node:zlib'
 
 /**
  * What tells one stored text from another. Of a sealed record it is the text itself; of a plaintext record, which has
- * refresh tokens in clear, its header and a checksum, so that who keeps it keeps no secret.
+ * refresh tokens in clear, its header and a checksum, so that it holds no secret: who
+ * keeps it has to keep a copy, since V8 keeps the whole record for the sake of the header that was cut out of it.
  * @returns undefined for anything but a string
  */
 export function fingerprintOf(stored: unknown): string | undefined {

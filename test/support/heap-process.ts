@@ -25,6 +25,8 @@ export interface HeapProcessWork {
   readonly codes: readonly string[]
   /** The token that a caller of its API presents. */
   readonly assertion: string
+  /** Of a process that goes on after the caller has gone. */
+  readonly sessionKey: string
 }
 
 /** What it asks the provider, one request at a time; it is sent the response. */
@@ -64,10 +66,14 @@ async function serve(code: string): Promise<void> {
 
 /** A function, so that nothing of it is left on the stack. */
 async function work(): Promise<void> {
-  const [{ codes, assertion }] = (await once(process, 'message')) as [HeapProcessWork]
+  const [{ codes, assertion, sessionKey }] = (await once(process, 'message')) as [HeapProcessWork]
   for (const code of codes) await serve(code)
   for (const _ of ['from the provider', 'from the cache', 'remembered']) {
     await msal.acquireTokenOnBehalfOf({ oboAssertion: assertion, scopes: SCOPES })
+  }
+  await msal.acquireTokenInLongRunningProcess(sessionKey, { oboAssertion: assertion, scopes: SCOPES })
+  for (const _ of ['from the cache', 'remembered']) {
+    await msal.acquireTokenInLongRunningProcess(sessionKey, { scopes: SCOPES })
   }
 }
 

@@ -190,8 +190,8 @@ const CORE_MUTANTS = {
   ],
   'remembered: fingerprint cut out of the record': [
     'clients/remembered-answers.ts',
-    'Buffer.from(loadedFingerprint).toString()',
-    'loadedFingerprint',
+    'Buffer.from(fingerprint).toString()',
+    'fingerprint',
   ],
   'remembered: bound lifted': [
     'clients/remembered-answers.ts',
