@@ -1,4 +1,4 @@
-import type { Ahead } from '../plugins/cache-plugin.ts'
+import type { Ahead } from '../kinds/cache-plugin.ts'
 import type { CallMemory } from './call-memory.ts'
 import { forgetIfRefused } from './refused.ts'
 import { type Answer, copyOf, type RememberedAnswers } from './remembered-answers.ts'

@@ -1,7 +1,7 @@
 import type { Core } from '../core.ts'
 import { report } from '../diagnostics.ts'
 import { StoreUnavailableError } from '../errors.ts'
-import type { Ahead } from '../plugins/cache-plugin.ts'
+import type { Ahead } from '../kinds/cache-plugin.ts'
 
 /** A plugin, as far as it forgets refresh tokens. */
 type Forgetting = Pick<ReturnType<Core['forSignInRef']>, 'forgetRefreshTokens'>

@@ -1,6 +1,6 @@
 import type { AuthenticationResult } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
-import type { Ahead } from '../plugins/cache-plugin.ts'
+import type { Ahead } from '../kinds/cache-plugin.ts'
 import { type CallMemory, findAccessToken } from './call-memory.ts'
 
 /** How much a process keeps of the last answers. */

@@ -1,9 +1,9 @@
 import { TokenCacheContext } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { CachePlugin, type Write } from '../../src/kinds/cache-plugin.ts'
 import { emptyCache, parseSerialized, type SerializedCache } from '../../src/msal/schema.ts'
 import { coreOf, KeyvCachePlugin } from '../../src/plugin.ts'
-import { CachePlugin, type Write } from '../../src/plugins/cache-plugin.ts'
 import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 
 /** What a kind of plugin says and does, and what was asked of it. */

@@ -29,7 +29,7 @@ export const IMPORT_MUTANTS = {
     '',
   ],
   'callbacks out of order go unnoticed': [
-    'plugins/cache-plugin.ts',
+    'kinds/cache-plugin.ts',
     'return this.#checkBegun(context)',
     'return',
   ],

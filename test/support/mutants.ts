@@ -59,9 +59,9 @@ const CORE_MUTANTS = {
     'ENTRA_ISSUER.test(iss)',
     'iss !== ENTRA_ISSUER.source',
   ],
-  'assertion of any age loads': ['plugins/assertion.ts', 'checkNotEvicted(this.#assertion, snapshot)', ''],
-  'dead record taken for a base': ['plugins/assertion.ts', '(isSame ? shown : undefined)', 'shown'],
-  'refresh taken for a sign-in': ['plugins/cache-plugin.ts', '&& Object.keys(cache.Account).length > 0', ''],
+  'assertion of any age loads': ['kinds/on-behalf-of.ts', 'checkNotEvicted(this.#assertion, snapshot)', ''],
+  'dead record taken for a base': ['kinds/on-behalf-of.ts', '(isSame ? shown : undefined)', 'shown'],
+  'refresh taken for a sign-in': ['kinds/cache-plugin.ts', '&& Object.keys(cache.Account).length > 0', ''],
 
   // What MSAL is shown, and what is kept of what it acquired
   'cleared memory taken for whole': [
@@ -82,11 +82,11 @@ const CORE_MUTANTS = {
     '',
   ],
   'memory keeps what was acquired': [
-    'plugins/cache-plugin.ts',
+    'kinds/cache-plugin.ts',
     'if (!this.mayStay(changes.acquired)) await turn.forgetAcquired()',
     '',
   ],
-  'not split by owner': ['plugins/account.ts', 'divide(all, homeAccountId).own', 'all'],
+  'not split by owner': ['kinds/account.ts', 'divide(all, homeAccountId).own', 'all'],
   'lock off': ['records/records.ts', 'await this.#locks.acquire(key, half)', '() => {}'],
   'silent calls shared by all': [
     'clients/answering.ts',
@@ -98,7 +98,7 @@ const CORE_MUTANTS = {
     'if (this.#running.get(key) === running) this.#running.delete(key)',
     '',
   ],
-  'app token of any tenant': ['plugins/app.ts', 'this.#check(own)', ''],
+  'app token of any tenant': ['kinds/app.ts', 'this.#check(own)', ''],
   'refresh tokens told apart by their keys': [
     'msal/merge.ts',
     "return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))",
@@ -179,7 +179,7 @@ const CORE_MUTANTS = {
     'const MOST_LINKS = Number.POSITIVE_INFINITY',
   ],
   'an account stored that cannot be evicted': [
-    'plugins/store-sign-in.ts',
+    'kinds/store-sign-in.ts',
     'checkStorable(homeAccountId)\n  const loaded',
     'const loaded',
   ],

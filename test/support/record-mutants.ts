@@ -10,7 +10,7 @@ export const RECORD_MUTANTS = {
     '',
   ],
   'record of any key': ['records/record.ts', 'if (itsKey !== key)', 'if (!itsKey)'],
-  'malformed body not reported': ['plugins/cache-plugin.ts', 'reportMalformed(this.key)', 'this.key'],
+  'malformed body not reported': ['kinds/cache-plugin.ts', 'reportMalformed(this.key)', 'this.key'],
   'record outlives its tokens': [
     'accounts/accounts.ts',
     'Math.min(snapshot.expiresAt, end)',

@@ -6,7 +6,7 @@ import { isOnBehalfOf, mergeCaches, supersede, usableUntil, withoutExpired } fro
 import { emptyCache, hasCredentials, type SerializedCache } from '../msal/schema.ts'
 import { adoptOwnerless, divide, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { StoredRecord } from '../records/record.ts'
-import { answerFor, checkNotEvicted } from './assertion.ts'
+import { answerFor, checkNotEvicted } from './on-behalf-of.ts'
 import { isRemoval, type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /**
