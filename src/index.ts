@@ -29,32 +29,19 @@ export {
   type StoreOperation,
   StoreUnavailableError,
 } from './errors.ts'
+export * from './graph/index.ts'
 export type { BackChannelCallback } from './logout/back-channel.ts'
 export type { ForeignCallback, FrontChannelCallback } from './logout/front-channel.ts'
-export {
-  type GraphLifecycleEvent,
-  type GraphNotification,
-  type GraphNotificationOptions,
-  type GraphNotifications,
-  type GraphResponse,
-  type GraphUserChange,
-  type GraphValidation,
-  parseGraphNotification,
-} from './logout/graph-notification.ts'
 export type { LogoutRequest, LogoutRequestHeaders } from './logout/logout-request.ts'
 export type { EvictedSession, LogoutOutcome, LogoutResult } from './logout/outcome.ts'
 export { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from './logout/parse.ts'
 export { parsePostLogout } from './logout/post-logout.ts'
 export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
-export { LogoutHandler, type LogoutHandlerOptions } from './logout-handler.ts'
+export { LogoutHandler, type LogoutHandlerOptions } from './logout.ts'
+export * from './migrate/index.ts'
 export type { KeyvCachePluginOptions } from './options.ts'
 export { KeyvCachePlugin } from './plugin.ts'
-export type { ImportedAccount, ImportReport, SkippedAccount } from './plugins/import.ts'
 export { type EncryptionKey, generateEncryptionKey } from './records/encryption-keys.ts'
+export * from './redis/index.ts'
 export type { StoreCheck, StoreWarning } from './store/check.ts'
 export type { KeyvLike } from './store/keyv-like.ts'
-export {
-  type IoredisConnection,
-  type NodeRedisConnection,
-  RedisConnectionStore,
-} from './store/redis-connection-store.ts'

@@ -11,9 +11,9 @@ import type { SessionInfo } from './accounts/sessions.ts'
 import { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
 import type { SignInPlugin } from './kinds/sign-in.ts'
+import type { ImportReport } from './migrate/import.ts'
 import { sessionIdOf } from './msal/provider-sessions.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
-import type { ImportReport } from './plugins/import.ts'
 import type { StoreCheck } from './store/check.ts'
 
 export let coreOf: (plugin: KeyvCachePlugin) => Core

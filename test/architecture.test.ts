@@ -5,10 +5,12 @@ import { describe, expect, test } from 'vitest'
 /** The floors of the house, from the top. A file imports from its own and from those below. */
 const FLOORS: readonly (readonly [name: string, files: RegExp])[] = [
   ['the public surface', /^index\.ts$/],
-  ['what a host holds', /^(plugin|clients|logout-handler)\.ts$/],
+  ['doors of their own', /^(graph|redis)\//],
+  ['what a host holds', /^(plugin|clients|logout)\.ts$/],
   ['ConfidentialClients', /^clients\//],
   ['the core', /^core\.ts$/],
-  ['plugins', /^plugins\//],
+  ['kinds of client', /^kinds\//],
+  ['migration', /^migrate\//],
   ["MSAL's data", /^msal\//],
   ['callbacks', /^logout\//],
   ['options', /^options\.ts$/],

@@ -1,6 +1,11 @@
 import { types } from 'node:util'
 import type { KeyvLike } from './keyv-like.ts'
-import { RedisConnectionStore } from './redis-connection-store.ts'
+
+/**
+ * The Redis connection under a store that this library has made over it. Registered, so that two copies of the library
+ * know each other's.
+ */
+export const CONNECTION: unique symbol = Symbol.for('msal-keyv: Redis connection')
 
 /** A storage adapter, as far as it can be seen from behind a Keyv instance. */
 export interface Adapter {
@@ -56,7 +61,7 @@ export function adapterOf(keyv: KeyvLike): Adapter | undefined {
  * `Promise.allSettled`, so that keys whose read failed look like keys that are not there.
  */
 export function isProven(keyv: KeyvLike): boolean {
-  if (keyv instanceof RedisConnectionStore) return true
+  if (CONNECTION in keyv) return true
   const { opts } = partsOf(keyv)
   const adapter = adapterOf(keyv)
   if (adapter === undefined || opts?.emitErrors === false) return false

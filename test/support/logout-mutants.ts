@@ -113,50 +113,46 @@ export const LOGOUT_MUTANTS = {
   'body: drained': ['logout/body.ts', 'stream.pause()', 'stream.resume()'],
 
   // A notification of Microsoft Graph
-  'notification: HTML in the token': [
-    'logout/graph-notification.ts',
-    'if (/[<>]/.test(token))',
-    'if (false)',
-  ],
+  'notification: HTML in the token': ['graph/notifications.ts', 'if (/[<>]/.test(token))', 'if (false)'],
   'notification: token of any length': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     'LONGEST_TOKEN = 4096',
     'LONGEST_TOKEN = 1e9',
   ],
   'notification: collection of any size': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     'LONGEST_COLLECTION = 256 * 1024',
     'LONGEST_COLLECTION = 1e9',
   ],
   'notification: any number of entries': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     'entries.length > MOST_NOTIFICATIONS',
     'entries.length > 1e9',
   ],
-  'notification: any id': ['logout/graph-notification.ts', 'GUID.test(value)', 'value !== undefined'],
-  'notification: two users': ['logout/graph-notification.ts', 'isUser && others.length === 0', 'isUser'],
+  'notification: any id': ['graph/notifications.ts', 'GUID.test(value)', 'value !== undefined'],
+  'notification: two users': ['graph/notifications.ts', 'isUser && others.length === 0', 'isUser'],
   'notification: any resource': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     'type === undefined ? inPath !== undefined : isUserType(type)',
     'true',
   ],
   'notification: any clientState': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     'timingSafeEqual(digestOf(clientState), expected)',
     'true',
   ],
   'notification: clientState not looked at': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     'isExpected(memberOf(entry, ',
     '(() => true)(memberOf(entry, ',
   ],
   'notification: members of the prototype': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     '!Object.hasOwn(value, name)',
     'false',
   ],
   'notification: errors untyped': [
-    'logout/graph-notification.ts',
+    'graph/notifications.ts',
     'error instanceof BadRequestError ? new GraphNotificationError(error.message) : error',
     'error',
   ],

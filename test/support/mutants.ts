@@ -135,12 +135,12 @@ const CORE_MUTANTS = {
 
   // Logout callbacks
   'callback of any generation': [
-    'logout-handler.ts',
+    'logout.ts',
     'links.length === 0 ? [] : await accounts.current(links)',
     'links',
   ],
   'callback of any issuer': [
-    'logout-handler.ts',
+    'logout.ts',
     'found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))',
     'found.links',
   ],

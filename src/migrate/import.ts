@@ -5,8 +5,8 @@ import { checkHomeAccountId } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'
 import { usableUntil, withoutExpired } from '../msal/merge.ts'
 import { providerSessions } from '../msal/provider-sessions.ts'
-import { type SalvagedAccount, salvage } from '../msal/salvage.ts'
 import { countEntities, environmentsOf } from '../msal/schema.ts'
+import { type SalvagedAccount, salvage } from './salvage.ts'
 
 /** What became of a cache that was imported. */
 export interface ImportReport {

@@ -1,6 +1,6 @@
-import { newestRefreshTokens } from './merge.ts'
-import { emptyCache, isEntityOf, OWNED_SECTIONS, type SerializedCache } from './schema.ts'
-import { NO_OWNER, splitByOwner } from './split.ts'
+import { newestRefreshTokens } from '../msal/merge.ts'
+import { emptyCache, isEntityOf, OWNED_SECTIONS, type SerializedCache } from '../msal/schema.ts'
+import { NO_OWNER, splitByOwner } from '../msal/split.ts'
 
 /** What a serialized cache, of any origin, holds of an application's users. */
 export interface Salvaged {

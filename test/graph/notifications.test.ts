@@ -7,12 +7,12 @@ import {
   LONGEST_COLLECTION,
   MOST_NOTIFICATIONS,
   parseGraphNotification,
-} from '../../src/logout/graph-notification.ts'
+} from '../../src/graph/notifications.ts'
 import type { LogoutRequest } from '../../src/logout/logout-request.ts'
+import { shown } from '../logout/outcome.ts'
 import { DIRECTORY, lifecycleNotification, userNotification } from '../support/graph-notifications.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
-import { shown } from './outcome.ts'
 
 const CLIENT_STATE = 'Yk0N5cW1yJ6r9tQ2mVb8xEo3'
 const ALICE = '0aa1ce00-0000-4000-8000-00000000a11c'
@@ -27,7 +27,7 @@ const parse: Parse = (request) => parseGraphNotification(request, { clientState:
 
 async function brokenParse(name: MutantName): Promise<Parse> {
   type Broken = { parseGraphNotification: typeof parseGraphNotification }
-  const broken = await mutant<Broken>(name, 'logout/graph-notification.ts')
+  const broken = await mutant<Broken>(name, 'graph/notifications.ts')
   return (request) => broken.parseGraphNotification(request, { clientState: CLIENT_STATE })
 }
 

@@ -1,5 +1,6 @@
 import { ConfigurationError } from '../errors.ts'
-import type { KeyvLike } from './keyv-like.ts'
+import { CONNECTION } from '../store/adapter.ts'
+import type { KeyvLike } from '../store/keyv-like.ts'
 
 /** What a record store needs of an ioredis connection or cluster, or of any object that is one in these. */
 export interface IoredisConnection {
@@ -45,6 +46,8 @@ export class RedisConnectionStore implements KeyvLike {
     for (const method of ['get', 'set', 'del'] as const) checkMethod(connection, method)
     if (!isNodeRedis(connection)) checkMethod(connection, 'mget')
     this.#connection = connection
+    // Not enumerable: nobody prints the connection with its password.
+    Object.defineProperty(this, CONNECTION, { value: connection })
   }
 
   async getRaw(key: string): Promise<{ value: string } | undefined> {

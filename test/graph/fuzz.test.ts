@@ -2,13 +2,13 @@ import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { GraphNotificationError } from '../../src/errors.ts'
-import { type GraphNotification, parseGraphNotification } from '../../src/logout/graph-notification.ts'
+import { type GraphNotification, parseGraphNotification } from '../../src/graph/notifications.ts'
 import type { LogoutRequest } from '../../src/logout/logout-request.ts'
+import { shown } from '../logout/outcome.ts'
 import { lifecycleNotification, userNotification } from '../support/graph-notifications.ts'
 import { length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
-import { shown } from './outcome.ts'
 
 const RUNS = length({ short: 1_000, long: 300_000 })
 const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
@@ -253,8 +253,7 @@ function shuffled<Item>(items: readonly Item[], seed: number): Item[] {
 
 test('what is not typed, or forged, would be found', async () => {
   const broken = async (name: MutantName): Promise<Parse> =>
-    (await mutant<{ parseGraphNotification: Parse }>(name, 'logout/graph-notification.ts'))
-      .parseGraphNotification
+    (await mutant<{ parseGraphNotification: Parse }>(name, 'graph/notifications.ts')).parseGraphNotification
   await expect(fuzz(1000, await broken('notification: errors untyped'))).rejects.toThrow('Property failed')
   for (const name of [
     'notification: any clientState',

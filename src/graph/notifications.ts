@@ -1,8 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { ConfigurationError, GraphNotificationError } from '../errors.ts'
-import { BadRequestError } from './body.ts'
-import type { LogoutRequest } from './logout-request.ts'
-import { onlyValue, receive } from './request.ts'
+import { BadRequestError } from '../logout/body.ts'
+import type { LogoutRequest } from '../logout/logout-request.ts'
+import { onlyValue, receive } from '../logout/request.ts'
 
 /** Whose notifications {@link parseGraphNotification} believes. */
 export interface GraphNotificationOptions {

@@ -1,0 +1,1 @@
+export type { ImportedAccount, ImportReport, SkippedAccount } from './import.ts'

@@ -1,0 +1,5 @@
+export {
+  type IoredisConnection,
+  type NodeRedisConnection,
+  RedisConnectionStore,
+} from './connection-store.ts'
