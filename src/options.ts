@@ -1,5 +1,6 @@
 import { LONGEST_TTL } from './accounts/generation.ts'
 import { ConfigurationError } from './errors.ts'
+import { checkOptions, isName } from './guards.ts'
 import { type EncryptionKey, resolveEncryptionKeys, type SealingKeys } from './records/encryption-keys.ts'
 import type { KeyvLike } from './store/keyv-like.ts'
 
@@ -55,7 +56,7 @@ export interface Settings {
   readonly onCommitFailure: 'throw' | 'report'
 }
 
-const OPTION_NAMES = new Set([
+const OPTION_NAMES = [
   'store',
   'clientId',
   'namespace',
@@ -65,16 +66,11 @@ const OPTION_NAMES = new Set([
   'encryptionKeys',
   'allowPlaintext',
   'onCommitFailure',
-])
+]
 
 /** @throws {ConfigurationError} naming the option */
 export function resolveOptions(options: KeyvCachePluginOptions): Settings {
-  if (typeof options !== 'object' || options === null)
-    throw new ConfigurationError('options must be an object')
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name))
-      throw new ConfigurationError(`${name} is not an option: remove it, or correct its name`)
-  }
+  checkOptions(options, OPTION_NAMES)
   const {
     onCommitFailure = 'throw',
     store,
@@ -87,8 +83,8 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
     allowPlaintext = false,
   } = options
   checkKeyv(store)
-  if (!isText(clientId)) throw new ConfigurationError('clientId must be a non-empty string')
-  if (namespace !== undefined && !isText(namespace)) {
+  if (!isName(clientId)) throw new ConfigurationError('clientId must be a non-empty string')
+  if (namespace !== undefined && !isName(namespace)) {
     throw new ConfigurationError('namespace must be a non-empty string')
   }
   if (!isDuration(ttl, LONGEST_TTL)) {
@@ -151,10 +147,6 @@ function copyKeySecret(secret: unknown): string | Uint8Array | undefined {
     throw new ConfigurationError(`keySecret must have at least ${SHORTEST_KEY_SECRET} bytes`)
   }
   return typeof secret === 'string' ? secret : Uint8Array.from(secret)
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value.trim() !== ''
 }
 
 function isDuration(value: unknown, longest: number): value is number {

@@ -1,3 +1,5 @@
+import { guidOf, isText } from '../guards.ts'
+
 /** An account: MSAL's home account id, or anything that has one, such as MSAL's `AccountInfo`. */
 export type AccountRef = string | { homeAccountId: string }
 
@@ -38,7 +40,7 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
     )
   }
   const { homeAccountId, generation, sid, id } = account as Partial<HostSession>
-  if (generation !== undefined && (typeof generation !== 'string' || generation === '')) {
+  if (generation !== undefined && !isText(generation)) {
     throw new TypeError('generation must be a non-empty string: pass on what openSession returned')
   }
   // A session's name means something beside the generation only: MSAL's accounts may have a claim of that name.
@@ -66,17 +68,12 @@ export function checkHomeAccountId(id: unknown): string {
   return id
 }
 
-const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
-
-/** A directory's or a directory user's id as it is compared, in lower case; undefined for what is none. */
-export function directoryId(value: unknown): string | undefined {
-  const id = typeof value === 'string' ? value.toLowerCase() : ''
-  return GUID.test(id) ? id : undefined
-}
-
-/** @throws {TypeError} naming the parameter, without quoting it (P9) */
+/**
+ * A directory's or a directory user's id as it is compared, in lower case.
+ * @throws {TypeError} naming the parameter, without quoting it (P9)
+ */
 export function checkDirectoryId(name: string, value: unknown): string {
-  const id = directoryId(value)
+  const id = guidOf(value)
   if (id === undefined) throw new TypeError(`${name} must be a GUID, as Entra ID writes its ids`)
   return id
 }

@@ -1,3 +1,4 @@
+import { GUID, parseJson } from '../guards.ts'
 import { type KeyNames, type LinkKind, linkKind } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
@@ -56,7 +57,7 @@ const MOST_LINKS = 32
 const MOST_ACCOUNTS = 64
 /** The most that a `session_state` can lead to: nobody has signed it, a browser sends what it likes. */
 const MOST_UNSIGNED = 4
-const GUID_SEGMENT = /\/[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?=\/|$)/i
+const GUID_SEGMENT = new RegExp(`/${GUID}(?=/|$)`, 'i')
 
 /**
  * Links lead from what a sign-out names, a session, a subject or a directory user, to accounts. One person can have
@@ -244,13 +245,7 @@ function liveLinks(keys: readonly string[], found: ReadonlyMap<string, StoredRec
 
 /** What a link's record leads to; nothing where it says nothing readable. */
 export function readLinks(stored: StoredRecord | undefined): Link[] {
-  if (stored === undefined) return []
-  let rows: unknown
-  try {
-    rows = JSON.parse(stored.body)
-  } catch {
-    return []
-  }
+  const rows = stored && parseJson(stored.body)
   return Array.isArray(rows) ? rows.flatMap(readLink) : []
 }
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { isString, parseJson } from '../guards.ts'
 import { type KeyNames, linkKind } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 import { type Records, recordIn } from '../records/records.ts'
@@ -110,12 +111,8 @@ export interface SessionMark {
 export function markIn(records: Records, value: unknown, key: string): SessionMark | undefined {
   if (value === undefined) return undefined
   const record = recordIn(records.open(value, key))
-  try {
-    const signIns: unknown = JSON.parse(record?.body ?? '[]')
-    return { key, signIns: Array.isArray(signIns) ? signIns.filter((each) => typeof each === 'string') : [] }
-  } catch {
-    return { key, signIns: [] }
-  }
+  const signIns = record && parseJson(record.body)
+  return { key, signIns: Array.isArray(signIns) ? signIns.filter(isString) : [] }
 }
 
 function markRecord(key: string, signIns: readonly string[]): StoredRecord {

@@ -1,3 +1,4 @@
+import { parseJson } from '../guards.ts'
 import { isAccountsTokenRecord } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 
@@ -12,13 +13,7 @@ const MOST_LISTED = 500
 
 /** An account's token records that have not expired; none where the list says nothing readable. */
 export function listedRecords(list: StoredRecord | undefined): ListedRecord[] {
-  if (list === undefined) return []
-  let rows: unknown
-  try {
-    rows = JSON.parse(list.body)
-  } catch {
-    return []
-  }
+  const rows = list && parseJson(list.body)
   if (!Array.isArray(rows)) return []
   const now = Date.now()
   return rows.flatMap((row: unknown) => {

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import type { AuthorizationUrlRequest } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
+import { isObject, isString, isText } from '../guards.ts'
 import type { CodeRequest } from './requests.ts'
 
 /** What `beginSignIn` makes itself, so that nobody has to. */
@@ -104,7 +105,7 @@ export function resumeSignIn(pending: unknown): CodeRequest & { state: string } 
 }
 
 function isPendingSignIn(value: unknown): value is PendingSignIn {
-  if (!isRecord(value) || !isRecord(value.request)) return false
+  if (!isObject(value) || !isObject(value.request)) return false
   const { state, nonce, codeVerifier, request } = value
   return (
     [state, nonce, codeVerifier, request.redirectUri].every(isText) &&
@@ -114,7 +115,7 @@ function isPendingSignIn(value: unknown): value is PendingSignIn {
 }
 
 function checkRequest(request: unknown): void {
-  if (!isRecord(request)) throw new ConfigurationError('request must be an object')
+  if (!isObject(request)) throw new ConfigurationError('request must be an object')
   for (const name of MADE_HERE) {
     if (request[name] !== undefined) {
       throw new ConfigurationError(
@@ -147,16 +148,8 @@ function pick<Value extends object, Name extends keyof Value>(
   return Object.fromEntries(entries.filter(([, member]) => member !== undefined)) as never
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string' && value !== ''
-}
-
 function isListOfStrings(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((each) => typeof each === 'string')
+  return Array.isArray(value) && value.every(isString)
 }
 
 function random(bytes: number): string {

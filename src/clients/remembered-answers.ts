@@ -1,5 +1,6 @@
 import type { AuthenticationResult } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
+import { checkOptions } from '../guards.ts'
 import type { Ahead } from '../kinds/cache-plugin.ts'
 import { type CallMemory, findAccessToken } from './call-memory.ts'
 
@@ -129,15 +130,10 @@ export class RememberedAnswers {
 
 function bounds(options: RememberedAnswersOptions | false | undefined): { entries: number; bytes: number } {
   if (options === false) return { entries: 0, bytes: 0 }
-  if (options !== undefined && (typeof options !== 'object' || options === null)) {
-    throw new ConfigurationError('rememberedAnswers must be false, or an object { entries, bytes }')
-  }
-  const { entries = DEFAULT_ENTRIES, bytes = DEFAULT_BYTES, ...others } = options ?? {}
-  const [other] = Object.keys(others)
-  if (other !== undefined)
-    throw new ConfigurationError(
-      `rememberedAnswers.${other} is not an option: remove it, or correct its name`,
-    )
+  const given = options === undefined ? {} : options
+  const demand = 'rememberedAnswers must be false, or an object { entries, bytes }'
+  checkOptions(given, ['entries', 'bytes'], demand, 'rememberedAnswers.')
+  const { entries = DEFAULT_ENTRIES, bytes = DEFAULT_BYTES } = given
   for (const [name, value] of Object.entries({ entries, bytes })) {
     if (!Number.isSafeInteger(value) || value < 0) {
       throw new ConfigurationError(`rememberedAnswers.${name} must be a whole number, 0 or more`)

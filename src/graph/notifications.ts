@@ -1,5 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { ConfigurationError, GraphNotificationError } from '../errors.ts'
+import { checkOptions } from '../guards.ts'
 import { BadRequestError } from '../logout/body.ts'
 import type { LogoutRequest } from '../logout/logout-request.ts'
 import { onlyValue, receive } from '../logout/request.ts'
@@ -128,12 +129,8 @@ export async function parseGraphNotification(
 
 /** @throws {ConfigurationError} naming the option */
 function checkClientState(options: GraphNotificationOptions): string {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigurationError('options must be an object with clientState')
-  }
-  const { clientState, ...others } = options
-  for (const name of Object.keys(others))
-    throw new ConfigurationError(`${name} is not an option: remove it, or correct its name`)
+  checkOptions(options, ['clientState'], 'options must be an object with clientState')
+  const { clientState } = options
   if (typeof clientState !== 'string' || !CLIENT_STATE.test(clientState)) {
     throw new ConfigurationError(
       'clientState must be the secret of the subscription: 22 to 128 characters of printable ASCII',

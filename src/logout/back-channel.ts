@@ -8,6 +8,7 @@ import {
   jwtVerify,
 } from 'jose'
 import { LogoutCallbackError } from '../errors.ts'
+import { isObject } from '../guards.ts'
 import { matchesIssuer } from './issuer.ts'
 import { isValue, LONGEST_REQUEST, onlyValue, type RequestParameters } from './request.ts'
 
@@ -150,10 +151,6 @@ function isLogoutTokenType(typ: unknown): boolean {
 
 function isLogoutEvent(events: unknown): boolean {
   return isObject(events) && Object.hasOwn(events, EVENT) && isObject(events[EVENT])
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 // jose counts in whole seconds, and still accepts a token in the second in which it reaches its age.

@@ -1,5 +1,6 @@
 import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import { ConfigurationError, LogoutCallbackError } from '../errors.ts'
+import { checkOptions, isName } from '../guards.ts'
 import { type BackChannelCallback, type LogoutTokenExpectations, parseBackChannel } from './back-channel.ts'
 import { BadRequestError } from './body.ts'
 import { type ForeignCallback, type FrontChannelCallback, parseFrontChannel } from './front-channel.ts'
@@ -32,7 +33,7 @@ const ALGORITHMS = new Set([
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512'],
   ...['EdDSA', 'Ed25519', 'ML-DSA-44', 'ML-DSA-65', 'ML-DSA-87'],
 ])
-const OPTION_NAMES = new Set(['issuer', 'jwks', 'algorithms', 'clientId'])
+const OPTION_NAMES = ['issuer', 'jwks', 'algorithms', 'clientId']
 
 /**
  * Reads and verifies a logout callback, without a plugin and without evicting anybody: a front-channel GET
@@ -73,17 +74,9 @@ export async function parseCallback(
 
 /** @throws {ConfigurationError} naming the option */
 export function resolveLogoutOptions(options: LogoutOptions & { clientId: string }): LogoutTokenExpectations {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigurationError('options must be an object')
-  }
-  for (const name of Object.keys(options)) {
-    if (!OPTION_NAMES.has(name))
-      throw new ConfigurationError(`${name} is not an option: remove it, or correct its name`)
-  }
+  checkOptions(options, OPTION_NAMES)
   const { issuer, jwks, algorithms = ['RS256'], clientId } = options
-  if (typeof clientId !== 'string' || clientId.trim() === '') {
-    throw new ConfigurationError('clientId must be a non-empty string')
-  }
+  if (!isName(clientId)) throw new ConfigurationError('clientId must be a non-empty string')
   if (
     !Array.isArray(algorithms) ||
     algorithms.length === 0 ||

@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../errors.ts'
+import { checkOptions } from '../guards.ts'
 import { isValue } from './request.ts'
 
 /** The parts of a logout URL: RP-Initiated Logout 1.0 §2. */
@@ -17,14 +18,14 @@ export interface LogoutUrlParameters {
   state?: string | undefined
 }
 
-const NAMES = new Set([
+const NAMES = [
   'endSessionEndpoint',
   'clientId',
   'postLogoutRedirectUri',
   'logoutHint',
   'idTokenHint',
   'state',
-])
+]
 /** A signed JWT has three parts, an encrypted one five. */
 const JWT = /^[\w-]+(?:\.[\w-]*){2}(?:(?:\.[\w-]*){2})?$/
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|\[::1\]|(?:.+\.)?localhost)$/
@@ -46,17 +47,11 @@ const NEVER_IN_A_URL = /[\s\\]|[^\P{Cc}]/u
  * ```
  */
 export function createLogoutUrl(parameters: LogoutUrlParameters): URL {
-  if (typeof parameters !== 'object' || parameters === null) {
-    throw new ConfigurationError(
-      'createLogoutUrl needs an object with endSessionEndpoint, clientId and postLogoutRedirectUri',
-    )
-  }
-  for (const name of Object.keys(parameters)) {
-    if (!NAMES.has(name))
-      throw new ConfigurationError(
-        `${name} is not a parameter of createLogoutUrl: remove it, or correct its name`,
-      )
-  }
+  checkOptions(
+    parameters,
+    NAMES,
+    'createLogoutUrl needs an object with endSessionEndpoint, clientId and postLogoutRedirectUri',
+  )
   const { endSessionEndpoint, clientId, postLogoutRedirectUri, logoutHint, idTokenHint, state } = parameters
   const url = checkUrl('endSessionEndpoint', endSessionEndpoint)
   checkUrl('postLogoutRedirectUri', postLogoutRedirectUri)

@@ -3,6 +3,7 @@ import type { Accounts } from '../accounts/accounts.ts'
 import { importedGeneration } from '../accounts/generation.ts'
 import { checkHomeAccountId } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'
+import { GUID } from '../guards.ts'
 import { usableUntil, withoutExpired } from '../msal/merge.ts'
 import { providerSessions } from '../msal/provider-sessions.ts'
 import { countEntities, environmentsOf } from '../msal/schema.ts'
@@ -58,7 +59,7 @@ type Outcome = ImportedAccount | SkippedAccount
 const AT_ONCE = 16
 
 /** `uid.utid`, as Microsoft's providers have it: the tenant makes it unique among all authorities. */
-const NAMES_ITS_TENANT = /\.[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
+const NAMES_ITS_TENANT = new RegExp(`\\.${GUID}$`, 'i')
 
 /** See `KeyvCachePlugin.importCache`. */
 export async function importCache(

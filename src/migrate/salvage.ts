@@ -1,3 +1,4 @@
+import { isObject, parseJson } from '../guards.ts'
 import { newestRefreshTokens } from '../msal/merge.ts'
 import { emptyCache, isEntityOf, OWNED_SECTIONS, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
@@ -54,12 +55,7 @@ export function salvage(serialized: string, clientId: string): Salvaged | undefi
 }
 
 function readSections(serialized: string): Partial<Record<Section | 'AppMetadata', Entity>> | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(serialized)
-  } catch {
-    return undefined
-  }
+  const value = parseJson(serialized)
   if (!isObject(value)) return undefined
   const sections = [...OWNED_SECTIONS, 'AppMetadata'].map((name) => value[name])
   const given = sections.filter((section) => section !== undefined)
@@ -75,8 +71,4 @@ function isUsers(section: Section, entity: unknown, clientId: string): boolean {
 
 function isOf(clientId: string, entity: unknown): boolean {
   return isObject(entity) && entity.client_id === clientId
-}
-
-function isObject(value: unknown): value is Entity {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

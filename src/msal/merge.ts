@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { isObject, isString, parseJson } from '../guards.ts'
 import { claimsOf } from '../jwt.ts'
 import { OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 
@@ -30,12 +31,8 @@ function uniteTenantProfiles(known: Account, account: Account): Account {
 
 /** MSAL keeps each tenant profile as a JSON text. */
 function tenantOf(profile: string): string {
-  try {
-    const { tenantId } = JSON.parse(profile) as { tenantId?: unknown }
-    return typeof tenantId === 'string' ? tenantId : profile
-  } catch {
-    return profile
-  }
+  const value = parseJson(profile)
+  return isObject(value) && isString(value.tenantId) ? value.tenantId : profile
 }
 
 /** Without the access tokens that MSAL would not use any more, not even in an outage of the provider. */

@@ -1,5 +1,5 @@
-import { directoryId } from '../accounts/identity.ts'
 import type { DirectoryUser, ProviderSession } from '../accounts/links.ts'
+import { guidOf, isText } from '../guards.ts'
 import { claimsOf } from '../jwt.ts'
 import type { SerializedCache } from './schema.ts'
 
@@ -31,10 +31,10 @@ export function sessionIdOf(claims: object | undefined, sessionState?: string): 
 }
 
 function directoryUser({ tid, oid }: Record<string, unknown>): DirectoryUser | undefined {
-  const [tenantId, objectId] = [directoryId(tid), directoryId(oid)]
+  const [tenantId, objectId] = [guidOf(tid), guidOf(oid)]
   return tenantId === undefined || objectId === undefined ? undefined : { tenantId, objectId }
 }
 
 function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value !== '' ? value : undefined
+  return isText(value) ? value : undefined
 }

@@ -1,5 +1,6 @@
 import type { JsonCache } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
+import { isObject, isString, parseJson } from '../guards.ts'
 import { readClaims } from '../jwt.ts'
 
 /** MSAL's serialized cache, shared by all MSALs. Sections that this MSAL does not know survive as they are. */
@@ -17,12 +18,7 @@ export function emptyCache(): SerializedCache {
 
 /** A cache with all five sections, or undefined for a text that is no token cache. */
 export function parseCache(json: string): SerializedCache | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(json)
-  } catch {
-    return undefined
-  }
+  const value = parseJson(json)
   if (!isObject(value)) return undefined
   const isCache =
     isEntityMap(value.AppMetadata) &&
@@ -77,12 +73,12 @@ const TEXT_MEMBERS: Record<(typeof OWNED_SECTIONS)[number], readonly string[]> =
 
 /** Whether MSAL can read this entity of this section. */
 export function isEntityOf(section: (typeof OWNED_SECTIONS)[number], entity: unknown): boolean {
-  if (!isObject(entity) || !TEXT_MEMBERS[section].every((member) => isText(entity[member]))) return false
+  if (!isObject(entity) || !TEXT_MEMBERS[section].every((member) => isString(entity[member]))) return false
   const { tenantProfiles, token_type = '' } = entity
   // Without these, MSAL does not find the account that it has.
   if (section === 'Account' && (entity.home_account_id === '' || entity.environment === '')) return false
   if (tenantProfiles !== undefined && !areTenantProfiles(tenantProfiles)) return false
-  if (!isText(token_type)) return false
+  if (!isString(token_type)) return false
   return section !== 'IdToken' || hasTextClaims(readClaims(entity.secret as string))
 }
 
@@ -92,13 +88,8 @@ function areTenantProfiles(value: unknown): boolean {
 
 /** MSAL keeps each as a JSON text, and opens it without looking. */
 function isTenantProfile(json: unknown): boolean {
-  if (!isText(json)) return false
-  try {
-    const profile: unknown = JSON.parse(json)
-    return isObject(profile) && isText(profile.tenantId)
-  } catch {
-    return false
-  }
+  const profile = isString(json) ? parseJson(json) : undefined
+  return isObject(profile) && isString(profile.tenantId)
 }
 
 /** The claims of an ID token that MSAL takes for texts without looking. */
@@ -117,14 +108,6 @@ const TEXT_CLAIMS = [
 
 function hasTextClaims(claims: Record<string, unknown> | undefined): boolean {
   return (
-    claims !== undefined && TEXT_CLAIMS.every((name) => claims[name] === undefined || isText(claims[name]))
+    claims !== undefined && TEXT_CLAIMS.every((name) => claims[name] === undefined || isString(claims[name]))
   )
-}
-
-function isText(value: unknown): value is string {
-  return typeof value === 'string'
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

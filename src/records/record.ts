@@ -1,3 +1,5 @@
+import { isObject, isString, isText, parseJson } from '../guards.ts'
+
 /**
  * What every record says about itself. It knows its own key, since a store that mixes up namespaces hands out
  * another's value (Keyv 6 with one adapter under two), and its own expiry, since a store's TTL counts from the
@@ -40,8 +42,8 @@ export type RecordDefect = 'malformed' | 'newer-version' | 'wrong-record'
 
 export function decodeRecord(text: string, key: string): StoredRecord | { unreadable: RecordDefect } {
   const end = text.indexOf('\n')
-  const header = parseObject(text.slice(0, Math.max(0, end)))
-  if (header === undefined) return { unreadable: 'malformed' }
+  const header = parseJson(text.slice(0, Math.max(0, end)))
+  if (!isObject(header)) return { unreadable: 'malformed' }
   const { v: version, k: itsKey, g: generation, o: generationKey, s: links, x: expiresAt } = header
   if (typeof version === 'number' && version > VERSION) return { unreadable: 'newer-version' }
   const isRecord =
@@ -56,18 +58,9 @@ export function decodeRecord(text: string, key: string): StoredRecord | { unread
 }
 
 function isOptionalText(value: unknown): value is string | undefined {
-  return value === undefined || (typeof value === 'string' && value !== '')
+  return value === undefined || isText(value)
 }
 
 function isOptionalTexts(value: unknown): value is string[] | undefined {
-  return value === undefined || (Array.isArray(value) && value.every((each) => typeof each === 'string'))
-}
-
-function parseObject(json: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(json)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
-  } catch {
-    return undefined
-  }
+  return value === undefined || (Array.isArray(value) && value.every(isString))
 }
