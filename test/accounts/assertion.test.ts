@@ -42,7 +42,7 @@ describe('a token that says to be issued five minutes early', () => {
   ])('%s: is as old as it says, so that none from before an eviction passes (F14)', async (iss) => {
     expect(isRefused(iss, 0, library)).toBe(true)
     expect(isRefused(iss, 299, library)).toBe(true)
-    const broken = await mutant<Assertions>('every issuer dates back', 'accounts/assertion.ts')
+    const broken = await mutant<Assertions>('every issuer dates back', 'readAssertion')
     expect(isRefused(iss, 299, broken)).toBe(false)
   })
 })

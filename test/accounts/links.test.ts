@@ -113,7 +113,7 @@ describe('bounds', () => {
     expect(kept).toHaveLength(32)
     expect(kept).not.toContain('link 0')
     expect(kept.slice(-2)).toEqual(['link 5', 'new'])
-    const broken = await mutant<typeof LinksModule>('links: bound of an account lifted', 'accounts/links.ts')
+    const broken = await mutant<typeof LinksModule>('links: bound of an account lifted', 'Links')
     expect(broken.keptLinks(known, ['new'])).toHaveLength(33)
   })
 
@@ -128,7 +128,7 @@ describe('bounds', () => {
   })
 
   test('broken on purpose, one leads to more than 64', async () => {
-    const module = await mutant<typeof LinksModule>('links: bound of accounts lifted', 'accounts/links.ts')
+    const module = await mutant<typeof LinksModule>('links: bound of accounts lifted', 'Links')
     const broken = new module.Links(records, NAMES) as unknown as Links
     for (let n = 0; n < 65; n++) await commit(`account ${n}`, [{ issuer: HOME, subject: 'sub' }], {}, broken)
     expect(await accountsBy({ issuer: HOME, subject: 'sub' })).toHaveLength(65)

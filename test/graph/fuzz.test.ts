@@ -253,7 +253,7 @@ function shuffled<Item>(items: readonly Item[], seed: number): Item[] {
 
 test('what is not typed, or forged, would be found', async () => {
   const broken = async (name: MutantName): Promise<Parse> =>
-    (await mutant<{ parseGraphNotification: Parse }>(name, 'graph/notifications.ts')).parseGraphNotification
+    (await mutant<{ parseGraphNotification: Parse }>(name, 'parseGraphNotification')).parseGraphNotification
   await expect(fuzz(1000, await broken('notification: errors untyped'))).rejects.toThrow('Property failed')
   for (const name of [
     'notification: any clientState',

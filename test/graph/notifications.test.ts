@@ -27,7 +27,7 @@ const parse: Parse = (request) => parseGraphNotification(request, { clientState:
 
 async function brokenParse(name: MutantName): Promise<Parse> {
   type Broken = { parseGraphNotification: typeof parseGraphNotification }
-  const broken = await mutant<Broken>(name, 'graph/notifications.ts')
+  const broken = await mutant<Broken>(name, 'parseGraphNotification')
   return (request) => broken.parseGraphNotification(request, { clientState: CLIENT_STATE })
 }
 

@@ -30,7 +30,7 @@ async function tokenOf(request: LogoutRequest, from: typeof receive = receive): 
 }
 
 const brokenReceive = async (name: MutantName) =>
-  (await mutant<{ receive: typeof receive }>(name, 'logout/request.ts')).receive
+  (await mutant<{ receive: typeof receive }>(name, 'receive')).receive
 
 describe('a web Request', () => {
   function streamed(body: ReadableStream): Request {

@@ -44,7 +44,7 @@ describe('an issuer does not match', () => {
   test('with what stands for the tenant unchecked, anything would', async () => {
     const broken = await mutant<{ matchesIssuer: typeof matchesIssuer }>(
       'issuer: anything for the tenant',
-      'logout/issuer.ts',
+      'matchesIssuer',
     )
     const candidate = `https://login.microsoftonline.com/${'x'.repeat(36)}/v2.0`
     expect(matchesIssuer(candidate, V2)).toBe(false)

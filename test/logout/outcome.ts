@@ -52,7 +52,7 @@ export async function status(outcome: Promise<unknown>): Promise<number> {
 /** `parse` of a library that is broken on purpose. */
 export async function brokenParse(name: MutantName): Promise<typeof parse> {
   type Broken = { parseLogoutCallback: typeof parseLogoutCallback }
-  const broken = await mutant<Broken>(name, 'logout/parse.ts')
+  const broken = await mutant<Broken>(name, 'parseLogoutCallback')
   return (request, options = {}) =>
     broken.parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
 }

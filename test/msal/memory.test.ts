@@ -85,7 +85,7 @@ test('without turns, a load takes away what a write has acquired before it is se
     return Object.keys(acquired.RefreshToken)
   }
   expect(await acquiredDuringALoad(Turn)).toHaveLength(1)
-  const broken = await mutant<{ Turn: typeof Turn }>('no turns', 'msal/memory.ts')
+  const broken = await mutant<{ Turn: typeof Turn }>('no turns', 'Turn')
   expect(await acquiredDuringALoad(broken.Turn)).toEqual([])
 })
 

@@ -53,6 +53,6 @@ test('10,000 are remembered', async () => {
     return length
   }
   expect(parsedAgain(texts)).toBe(1)
-  const broken = await mutant<typeof ReadableModule>('readable texts: bound lifted', 'msal/readable.ts')
+  const broken = await mutant<typeof ReadableModule>('readable texts: bound lifted', 'ReadableTexts')
   expect(parsedAgain(new broken.ReadableTexts())).toBe(0)
 })

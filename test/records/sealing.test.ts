@@ -37,7 +37,7 @@ function lenient(Class: SealingClass = Sealing): Sealing {
 }
 
 function mutantSealing(name: MutantName): Promise<typeof SealingModule> {
-  return mutant<typeof SealingModule>(name, 'records/sealing.ts')
+  return mutant<typeof SealingModule>(name, 'Sealing')
 }
 
 let partition: { recordKey: string; text: string }

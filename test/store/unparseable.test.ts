@@ -230,7 +230,7 @@ describe('what only looks like a value that Keyv cannot parse', () => {
 test('P7: a library that takes every SyntaxError for a damaged value signs people out in an outage', async () => {
   const broken = await mutant<{ KeyvStore: typeof KeyvStore; UNPARSEABLE: symbol }>(
     'every SyntaxError taken for a damaged value',
-    'store/keyv-store.ts',
+    'KeyvStore',
   )
   const failing = async () => JSON.parse('<html>') as unknown
   const adapter = { opts: {}, on() {}, get: failing, set: failing, delete: failing, clear: failing }

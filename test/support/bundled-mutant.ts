@@ -1,16 +1,17 @@
-import { join } from 'node:path'
 import { build } from 'esbuild'
-import { changedFile, type MutantName, SOURCES } from './mutants.ts'
+import { changedFile, fileDeclaring } from './changed-file.ts'
+import type { MutantName } from './mutants.ts'
+
+const LIBRARY = new URL('../../src/index.ts', import.meta.url).pathname
 
 /**
- * Writes the library, or the module `entry` of it, broken on purpose, to `outfile`. All in one file: importing every
- * file of `src` again for each mutant takes many times as long.
+ * Writes the library, or the module of it that declares `declared`, broken on purpose, to `outfile`. All in one file:
+ * importing every file of `src` again for each mutant takes many times as long.
  */
-export async function bundleMutant(name: MutantName, entry: string, outfile: string): Promise<void> {
-  const { file, text } = changedFile(name)
-  const path = join(SOURCES, file)
+export async function bundleMutant(name: MutantName, outfile: string, declared?: string): Promise<void> {
+  const { path, text } = changedFile(name)
   await build({
-    entryPoints: [join(SOURCES, entry)],
+    entryPoints: [declared === undefined ? LIBRARY : fileDeclaring(declared)],
     outfile,
     bundle: true,
     format: 'esm',

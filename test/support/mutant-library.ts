@@ -17,7 +17,7 @@ export interface MutantLibrary {
 export async function mutantLibrary(name: MutantName): Promise<MutantLibrary> {
   const folder = await makeFolder()
   const file = join(folder, 'mutant.mjs')
-  await bundleMutant(name, 'index.ts', file)
+  await bundleMutant(name, file)
   await symlink(NODE_MODULES, join(folder, 'node_modules'))
   return { url: pathToFileURL(file).href, remove: () => removeFolder(folder) }
 }

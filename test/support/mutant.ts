@@ -6,13 +6,13 @@ import type { MutantName } from './mutants.ts'
 
 const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
 
-/** The library, or the module `entry` of it, broken on purpose as the table of mutants says. */
-export async function mutant<Module = typeof Library>(name: MutantName, entry = 'index.ts'): Promise<Module> {
+/** The library, or the module of it that declares `declared`, broken on purpose as the table of mutants says. */
+export async function mutant<Module = typeof Library>(name: MutantName, declared?: string): Promise<Module> {
   const folder = mkdtempSync(join(NODE_MODULES, '.mutant-'))
   try {
     // TypeScript by name: so Vitest imports it, and resolves in it what the project says MSAL Node is.
     const file = join(folder, 'mutant.ts')
-    await bundleMutant(name, entry, file)
+    await bundleMutant(name, file, declared)
     return (await import(/* @vite-ignore */ file)) as Module
   } finally {
     rmSync(folder, { recursive: true })

@@ -1,14 +1,18 @@
 import { globSync, readFileSync } from 'node:fs'
+import { transform } from 'esbuild'
 import { expect, test } from 'vitest'
-import { changedFile, MUTANTS, type MutantName } from './mutants.ts'
+import { changedFile } from './changed-file.ts'
+import { MUTANTS, type MutantName } from './mutants.ts'
 
 const names = Object.keys(MUTANTS) as MutantName[]
 const tests = globSync(new URL('../**/*.test.ts', import.meta.url).pathname).map((file) =>
   readFileSync(file, 'utf8'),
 )
 
-test.each(names)('%s: what it changes is in src, once', (name) => {
-  expect(changedFile(name).text).not.toBe('')
+test.each(names)('%s: what it changes is in src, once, and leaves a program', async (name) => {
+  const { path, text } = changedFile(name)
+  expect(text).not.toBe(readFileSync(path, 'utf8'))
+  await transform(text, { loader: 'ts' })
 })
 
 test('each is what some test guards against', () => {

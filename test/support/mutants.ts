@@ -1,244 +1,374 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { IMPORT_MUTANTS } from './import-mutants.ts'
-import { LOGOUT_MUTANTS } from './logout-mutants.ts'
-import { RECORD_MUTANTS } from './record-mutants.ts'
+/**
+ * One place of src and what stands there instead. The place is a declaration, by its name (`isValid`, `MOST_LINKS`) or
+ * as a member of a class (`Accounts.commit`, `Links.#live`, `Sealing.constructor`), in whichever file that is. Either a
+ * text which the declaration has exactly once is replaced, or all that it holds: a constant's value, a function's body.
+ */
+export type Change =
+  | readonly [place: string, text: string, replacement: string]
+  | readonly [place: string, value: string]
 
-/** One place of src and what stands there instead. `text` must occur exactly once in the file. */
-export type Change = readonly [file: string, text: string, replacement: string]
+const VERIFY = 'return await jwtVerify(token, attributed(expected.keys), options)'
 
-const CORE_MUTANTS = {
+/**
+ * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
+ * a promise proves with one of them that it can fail. Where a declaration stands, and in what order, does not matter;
+ * where its name or the replaced text changes, only this table does.
+ */
+export const MUTANTS = {
   // Generations and evictions
-  'generation ignored': [
-    'accounts/generation.ts',
-    "return current.kind === 'none' || (current.kind === 'known' && current.id === generation)",
-    'return current !== undefined && generation !== undefined',
-  ],
+  'generation ignored': ['isValid', '{ return current !== undefined && generation !== undefined }'],
   'unreadable generation taken for none': [
-    'accounts/generation.ts',
-    "if ('unreadable' in record) return unreadable(key, record.unreadable)",
-    "if ('unreadable' in record) return { kind: 'none' }",
+    'decodeGeneration',
+    'return unreadable(key, record.unreadable)',
+    "return { kind: 'none' }",
   ],
-  'pin follows the store': [
-    'accounts/generation-pin.ts',
-    'if (this.#generation === undefined) this.#generation = found',
-    'if (found !== undefined) this.#generation = found',
-  ],
-  'pin never ends': [
-    'accounts/generation-pin.ts',
-    'found !== this.#generation)) {\n      this.#isEnded = true',
-    'found !== this.#generation)) {',
-  ],
+  'pin follows the store': ['GenerationPin.admits', 'this.#generation === undefined', 'found !== undefined'],
+  'pin never ends': ['GenerationPin.admits', 'this.#isEnded = true', ''],
   'deleted without a fence': [
-    'accounts/evictions.ts',
+    'Evictions.#evict',
     'await this.#records.writeFences(fences).catch((error: unknown) => fail(error, false))',
     '',
   ],
   'sign-in does not adopt the generation': [
-    'accounts/accounts.ts',
-    "if (current.kind === 'known') return current.id",
-    "if (current.kind === 'known') return newGeneration()",
+    'Accounts.generationFor',
+    'return current.id',
+    'return newGeneration()',
   ],
   'eviction leaves a rejection unhandled': [
-    'accounts/evictions.ts',
+    'Evictions.#evict',
     'await this.#records.delete(dead)',
-    "await this.#records.delete(dead)\nvoid Promise.reject(new Error('nobody handles this'))",
+    `await this.#records.delete(dead)
+void Promise.reject(new Error('nobody handles this'))`,
   ],
   'token record of any generation': [
-    'accounts/token-records.ts',
+    'TokenRecords.load',
     'record.generation === undefined || !isValid(record.generation, current)',
     'false',
   ],
   'assertion of any age stored': [
-    'accounts/accounts.ts',
-    'else if (!isIssuedBefore(assertion, current.evictedAt)) return current.id',
-    'else return current.id',
+    'Accounts.generationForAssertion',
+    'else if (!isIssuedBefore(assertion, current.evictedAt))',
+    'else',
   ],
-  'every issuer dates back': [
-    'accounts/assertion.ts',
-    'ENTRA_ISSUER.test(iss)',
-    'iss !== ENTRA_ISSUER.source',
+  'every issuer dates back': ['issueTimeOf', 'ENTRA_ISSUER.test(iss)', 'iss !== ENTRA_ISSUER.source'],
+  'assertion of any age loads': ['AssertionPlugin.visible', 'checkNotEvicted(this.#assertion, snapshot)', ''],
+  'dead record taken for a base': ['AssertionPlugin.#store', '(isSame ? shown : undefined)', 'shown'],
+  'refresh taken for a sign-in': [
+    'CachePlugin.afterCacheAccess',
+    '&& Object.keys(cache.Account).length > 0',
+    '',
   ],
-  'assertion of any age loads': ['kinds/on-behalf-of.ts', 'checkNotEvicted(this.#assertion, snapshot)', ''],
-  'dead record taken for a base': ['kinds/on-behalf-of.ts', '(isSame ? shown : undefined)', 'shown'],
-  'refresh taken for a sign-in': ['kinds/cache-plugin.ts', '&& Object.keys(cache.Account).length > 0', ''],
 
   // What MSAL is shown, and what is kept of what it acquired
   'cleared memory taken for whole': [
-    'msal/memory.ts',
+    'Turn.endWrite',
     'isIntact: hasMark(after, this.#mark)',
     'isIntact: true',
   ],
-  "MSAL's snapshot kept": ['msal/memory.ts', "this.#cache.deserialize('')", ''],
-  'no turns': ['msal/memory.ts', 'await turns.acquire(cache, TURN_PATIENCE)', '() => {}'],
-  'contract not checked': [
-    'msal/memory.ts',
-    'await checkContract(cache, (run) => emptying.run(cache, run))',
-    '',
+  "MSAL's snapshot kept": ['Turn.#dropSnapshot', "this.#cache.deserialize('')", ''],
+  'no turns': ['Turn.take', 'await turns.acquire(cache, TURN_PATIENCE)', '() => {}'],
+  'contract not checked': ['Turn.take', 'await checkContract(cache, (run) => emptying.run(cache, run))', ''],
+  'callbacks out of order go unnoticed': [
+    'CachePlugin.afterCacheAccess',
+    'return this.#checkBegun(context)',
+    'return',
   ],
   'memory not emptied': [
-    'msal/memory.ts',
+    'Turn.#clear',
     'await emptying.run(this.#cache, () => this.#cache.overwriteCache())',
     '',
   ],
   'memory keeps what was acquired': [
-    'kinds/cache-plugin.ts',
+    'CachePlugin.afterCacheAccess',
     'if (!this.mayStay(changes.acquired)) await turn.forgetAcquired()',
     '',
   ],
-  'not split by owner': ['kinds/account.ts', 'divide(all, homeAccountId).own', 'all'],
-  'lock off': ['records/records.ts', 'await this.#locks.acquire(key, half)', '() => {}'],
-  'silent calls shared by all': [
-    'clients/answering.ts',
-    'requestKey(flow, owner, request)',
-    "requestKey(flow, '', {})",
-  ],
+  'not split by owner': ['AccountPlugin.commit', 'divide(all, homeAccountId).own', 'all'],
+  'lock off': ['Records.loadForWrite', 'await this.#locks.acquire(key, half)', '() => {}'],
+  'silent calls shared by all': ['question', 'requestKey(flow, owner, request)', "requestKey(flow, '', {})"],
   'shared calls never forgotten': [
-    'clients/shared-calls.ts',
+    'SharedCalls.#lead',
     'if (this.#running.get(key) === running) this.#running.delete(key)',
     '',
   ],
-  'app token of any tenant': ['kinds/app.ts', 'this.#check(own)', ''],
+  'app token of any tenant': ['AppPlugin.commit', 'this.#check(own)', ''],
   'refresh tokens told apart by their keys': [
-    'msal/merge.ts',
+    'isSameRefreshToken',
     "return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))",
     'return replacement === token',
   ],
-  'cache key components ignored': ['msal/merge.ts', "  'additionalCacheKeyComponents',\n", ''],
+  'cache key components ignored': ['SAME_IN_BOTH', "'additionalCacheKeyComponents',", ''],
 
   // ConfidentialClients
   'state not compared': [
-    'clients/authorization-response.ts',
-    "if (parameter(response, 'state') !== expectedState)",
-    'if (false)',
+    'readAuthorizationResponse',
+    "parameter(response, 'state') !== expectedState",
+    'false',
   ],
   'pending sign-in without verifier': [
-    'clients/pending-sign-in.ts',
-    'return { state, nonce, codeVerifier, scopes,',
-    'return { state, nonce, scopes,',
+    'resumeSignIn',
+    'return { state, nonce, codeVerifier,',
+    'return { state, nonce,',
   ],
   'pending sign-in without nonce': [
-    'clients/pending-sign-in.ts',
-    'return { state, nonce, codeVerifier, scopes,',
-    'return { state, codeVerifier, scopes,',
+    'resumeSignIn',
+    'return { state, nonce, codeVerifier,',
+    'return { state, codeVerifier,',
   ],
-  'sign-out ends every sign-in': [
-    'clients/sign-out.ts',
-    'const isCurrent = account !== undefined || generation === undefined',
-    'const isCurrent = true',
-  ],
-  'credential drops claims': [
-    'clients/token-credential.ts',
-    '...(claims === undefined ? {} : { claims }),',
-    '',
-  ],
+  'sign-out ends every sign-in': ['signOut', 'account !== undefined || generation === undefined', 'true'],
+  'credential drops claims': ['tokenCredential', '...(claims === undefined ? {} : { claims }),', ''],
 
-  // Logout callbacks
+  // Callbacks and notifications: what they end
   'callback of any generation': [
-    'logout.ts',
+    'LogoutHandler.#endNamed',
     'links.length === 0 ? [] : await accounts.current(links)',
     'links',
   ],
   'callback of any issuer': [
-    'logout.ts',
+    'LogoutHandler.#endNamed',
     'found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))',
     'found.links',
   ],
 
   // Remembered answers
   'remembered: text not compared': [
-    'clients/remembered-answers.ts',
+    'RememberedAnswers.recall',
     'known.fingerprint !== loaded.fingerprint() ||',
     '',
   ],
-  'remembered: generation not looked at': [
-    'accounts/account-snapshot.ts',
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: a line of source
-    "`${generation ?? ''}\\n${text}`",
-    'text',
-  ],
-  'remembered: renewal offset ignored': [
-    'clients/remembered-answers.ts',
-    'const RENEWAL_OFFSET = 300',
-    'const RENEWAL_OFFSET = 0',
-  ],
-  'remembered: shared by reference': ['clients/answering.ts', 'copyOf(result)', 'result'],
-  'list of token records: bound lifted': [
-    'accounts/token-record-list.ts',
-    'const MOST_LISTED = 500',
-    'const MOST_LISTED = Number.POSITIVE_INFINITY',
-  ],
-  'links: bound of accounts lifted': [
-    'accounts/links.ts',
-    'const MOST_ACCOUNTS = 64',
-    'const MOST_ACCOUNTS = Number.POSITIVE_INFINITY',
-  ],
-  'links: bound of an account lifted': [
-    'accounts/links.ts',
-    'const MOST_LINKS = 32',
-    'const MOST_LINKS = Number.POSITIVE_INFINITY',
-  ],
-  'an account stored that cannot be evicted': [
-    'kinds/store-sign-in.ts',
-    'checkStorable(homeAccountId)\n  const loaded',
-    'const loaded',
-  ],
-  'readable texts: bound lifted': [
-    'msal/readable.ts',
-    'const MOST_REMEMBERED = 10_000',
-    'const MOST_REMEMBERED = Number.POSITIVE_INFINITY',
-  ],
+  'remembered: generation not looked at': ['AccountSnapshot.fingerprint', "generation ?? ''", "''"],
+  'remembered: renewal offset ignored': ['RENEWAL_OFFSET', '0'],
+  'remembered: shared by reference': ['handOut', 'copyOf(result)', 'result'],
+  'list of token records: bound lifted': ['MOST_LISTED', 'Number.POSITIVE_INFINITY'],
+  'links: bound of accounts lifted': ['MOST_ACCOUNTS', 'Number.POSITIVE_INFINITY'],
+  'links: bound of an account lifted': ['MOST_LINKS', 'Number.POSITIVE_INFINITY'],
+  'an account stored that cannot be evicted': ['commitSignIn', 'checkStorable(homeAccountId)', ''],
+  'readable texts: bound lifted': ['MOST_REMEMBERED', 'Number.POSITIVE_INFINITY'],
   'remembered: fingerprint cut out of the record': [
-    'clients/remembered-answers.ts',
+    'RememberedAnswers.remember',
     'Buffer.from(fingerprint).toString()',
     'fingerprint',
   ],
   'remembered: bound lifted': [
-    'clients/remembered-answers.ts',
+    'RememberedAnswers.remember',
     'this.#answers.size <= this.#most.entries',
     'true',
   ],
 
   // Sessions
   'mark of an ended session not read': [
-    'accounts/account-snapshot.ts',
+    'AccountSnapshot.isSessionEnded',
     'return mark !== undefined && (this.#id === undefined || !mark.signIns.includes(this.#id))',
     'return mark === undefined && this.#id === null',
   ],
   'ended sessions count as others': [
-    'accounts/sessions.ts',
-    'return mark === undefined || mark.signIns.length > 0',
-    'return true',
+    'Sessions.list',
+    'mark === undefined || mark.signIns.length > 0',
+    'true',
   ],
 
   // Secrets
-  'errors quote SyntaxErrors': ['errors.ts', "name === 'SyntaxError' || ", ''],
-  'errors quote records': ['errors.ts', ' || QUOTES_A_RECORD.test(message)', ''],
-  'errors quote tokens': ['errors.ts', '.replace(LONG_RUN, ', '.replace(/^$/, '],
-  'traces show results': ['diagnostics.ts', 'return describe(result)', 'return (describe, result)'],
+  'errors quote SyntaxErrors': ['redacted', "name === 'SyntaxError' || ", ''],
+  'errors quote records': ['redacted', ' || QUOTES_A_RECORD.test(message)', ''],
+  'errors quote tokens': ['masked', '.replace(LONG_RUN, ', '.replace(/^$/, '],
+  'traces show results': ['trace', 'return describe(result)', 'return (describe, result)'],
   'clients show their configuration': [
-    'clients.ts',
+    'ConfidentialClients.constructor',
     'this.#clients = new ClientFactory(',
     'Object.assign(this, { configuration }); this.#clients = new ClientFactory(',
   ],
+
+  // A logout token
+  'callback: any algorithm': ['verify', 'algorithms: [...expected.algorithms],', ''],
+  'callback: not verified': [
+    'verify',
+    VERIFY,
+    `const [header, payload] = token.split('.').slice(0, 2).map((it) => JSON.parse(Buffer.from(it, 'base64url').toString() || '{}'))
+     return { protectedHeader: { ...header, typ: undefined }, payload, options } as never`,
+  ],
+  'callback: not verified, whatever it is': [
+    'verify',
+    VERIFY,
+    `const decode = (part = '') => {
+       try {
+         return Object(JSON.parse(Buffer.from(part, 'base64url').toString()))
+       } catch {
+         throw new errors.JWTInvalid('no JSON')
+       }
+     }
+     const [header, payload] = token.split('.')
+     return { protectedHeader: decode(header), payload: decode(payload), options } as never`,
+  ],
+  'callback: nothing but the signature verified': [
+    'verify',
+    VERIFY,
+    `const { compactVerify } = await import('jose')
+     const { payload, protectedHeader } = await compactVerify(token, attributed(expected.keys), options)
+     return { protectedHeader, payload: JSON.parse(new TextDecoder().decode(payload)) } as never`,
+  ],
+  'callback: any issuer': ['callbackOf', '|| !matchesIssuer(issuer, expectedIssuer)', ''],
+  'callback: of no issuer': [
+    'callbackOf',
+    '!isValue(issuer) || !matchesIssuer(issuer, expectedIssuer)',
+    'false',
+  ],
+  'callback: for good': ['callbackOf', "if (exp === undefined) throw unacceptable('exp')", ''],
+  'callback: any audience': ['verify', 'audience: expected.clientId,', ''],
+  'callback: any event': ['callbackOf', "if (!isLogoutEvent(events)) throw unacceptable('events')", ''],
+  'callback: with a nonce': [
+    'callbackOf',
+    "if (Object.hasOwn(claims, 'nonce')) throw unacceptable('nonce')",
+    '',
+  ],
+  'callback: any type': ['callbackOf', "if (!isLogoutTokenType(header.typ)) throw unacceptable('typ')", ''],
+  'callback: any jti': ['callbackOf', "if (!isValue(jti)) throw unacceptable('jti')", ''],
+  'callback: any sid': [
+    'callbackOf',
+    "if (sid !== undefined && !isValue(sid)) throw unacceptable('sid')",
+    '',
+  ],
+  'callback: any sub': [
+    'callbackOf',
+    "if (subject !== undefined && !isValue(subject)) throw unacceptable('sub')",
+    '',
+  ],
+  'callback: of nobody': [
+    'callbackOf',
+    "if (sid === undefined && subject === undefined) throw unacceptable('sub')",
+    '',
+  ],
+  'callback: any age': ['verify', 'maxTokenAge: LONGEST_LIFE - CLOCK_TOLERANCE,', ''],
+  'callback: errors untyped': ['parseBackChannel', 'throw asCallbackError(error)', 'throw error'],
+  'callback: causes not redacted': [
+    'LogoutCallbackError.constructor',
+    'super(message, cause === undefined ? undefined : { cause: redacted(cause) })',
+    'super(message, { cause })',
+  ],
+  'callback: any issuer in the query': ['parseFrontChannel', '!matchesIssuer(issuer, expected)', 'false'],
+  'issuer: anything for the tenant': ['matchesIssuer', 'GUID.test(tenant) && ', ''],
+  'keys: failures not remembered': ['withCooldown', '< FAILURE_COOLDOWN', '< -1'],
+  'keys: failures remembered for good': ['withCooldown', '< FAILURE_COOLDOWN', '< Infinity'],
+  'keys: any issuer in the document': ['discoverJwksUri', 'document?.issuer !== issuer', 'document === null'],
+
+  // What arrives
+  'request: parameters twice': ['onlyValue', 'if (others.length > 0)', 'if (others.length > 9)'],
+  'request: values of any length': ['isValue', 'value.length <= longest &&', ''],
+  'request: URL of any length': ['queryOf', 'if (url.length > LONGEST_REQUEST)', 'if (url.length > 1e9)'],
+  'request: control characters': ['isValue', '!CONTROL_CHARACTER.test(value) &&', ''],
+  'body: any type': ['readBody', 'mediaTypeOf(headers) !== mediaType', 'false'],
+  'body: locked taken for none': [
+    'readBody',
+    'body.locked) throw consumed()',
+    'body.locked) return undefined',
+  ],
+  'body: consumed taken for none': [
+    'readBody',
+    'if (body === undefined || body === null) throw consumed()',
+    '',
+  ],
+  'body: of any size': ['readBounded', 'if (size > longest)', 'if (size > 1e9)'],
+  'body: as slow as it likes': ['readBounded', 'BODY_TIMEOUT)', '2 ** 31 - 1)'],
+  'body: drained': ['chunksOfNodeStream', 'stream.pause()', 'stream.resume()'],
+
+  // A notification of Microsoft Graph
+  'notification: HTML in the token': ['validationOf', '/[<>]/.test(token)', 'false'],
+  'notification: token of any length': ['LONGEST_TOKEN', '1e9'],
+  'notification: collection of any size': ['LONGEST_COLLECTION', '1e9'],
+  'notification: any number of entries': [
+    'notificationsOf',
+    'entries.length > MOST_NOTIFICATIONS',
+    'entries.length > 1e9',
+  ],
+  'notification: any id': ['guidOf', 'GUID.test(value)', 'value !== undefined'],
+  'notification: two users': ['userIdOf', 'isUser && others.length === 0', 'isUser'],
+  'notification: any resource': [
+    'userIdOf',
+    'type === undefined ? inPath !== undefined : isUserType(type)',
+    'true',
+  ],
+  'notification: any clientState': ['isExpected', 'timingSafeEqual(digestOf(clientState), expected)', 'true'],
+  'notification: clientState not looked at': [
+    'notificationsOf',
+    'isExpected(memberOf(entry, ',
+    '(() => true)(memberOf(entry, ',
+  ],
+  'notification: members of the prototype': ['memberOf', '!Object.hasOwn(value, name)', 'false'],
+  'notification: errors untyped': [
+    'parseGraphNotification',
+    'error instanceof BadRequestError ? new GraphNotificationError(error.message) : error',
+    'error',
+  ],
+
+  // Imports
+  'import: a generation for each': [
+    'importOne',
+    'importedGeneration(accounts.generationKeyOf(homeAccountId))',
+    'Math.random().toString()',
+  ],
+  'import: evictions ignored': [
+    'obstacle',
+    "if (current.kind === 'known' || isSessionEnded) return { homeAccountId, reason: 'evicted' }",
+    '',
+  ],
+  'import: no look afterwards': [
+    'importTogether',
+    'if (!isImported(outcome) || current.has(outcome)) return outcome',
+    'return outcome',
+  ],
+  'import: what is stored is replaced': [
+    'obstacle',
+    'if (partition === undefined) return undefined',
+    'if (partition !== null) return undefined',
+  ],
+  'import: all accounts at once': ['AT_ONCE', '1e9'],
+  'import: links not looked for': [
+    'importOne',
+    "if (found?.reason === 'stored') await accounts.relink(homeAccountId, loaded, sessions)",
+    '',
+  ],
+
+  // Records and the store
+  'failed read taken for a miss': [
+    'KeyvStore.#readBatch',
+    'if (call.failed && found.includes(undefined)) throw call.error',
+    '',
+  ],
+  'record of any key': ['decodeRecord', 'if (itsKey !== key)', 'if (!itsKey)'],
+  'malformed body not reported': ['CachePlugin.#readable', 'reportMalformed(this.key)', 'this.key'],
+  'record outlives its tokens': [
+    'Accounts.commit',
+    'Math.min(snapshot.expiresAt, end)',
+    'snapshot.expiresAt',
+  ],
+  'access tokens do not count': [
+    'usableUntil',
+    'Math.max(lastUseOf(cache), ...idTokens)',
+    'Math.max(...idTokens)',
+  ],
+  'tag not checked': ['decrypt', 'decipher.final()', ''],
+  'no authenticated data': ['associatedData', '{ return Buffer.alloc(0) }'],
+  'key id not authenticated': ['associatedData', '{ return Buffer.from(recordKey) }'],
+  'record key not authenticated': ['associatedData', '{ return Buffer.from(keyId) }'],
+  'one subkey for all': ['DerivationKey.subkey', 'update(`', "update('' && `"],
+  'record key in nothing': [
+    'Sealing.constructor',
+    'this.#first = encryptionKeys?.[0]',
+    `this.#first = encryptionKeys?.[0]
+     const { seal, open } = this
+     this.seal = (plaintext) => seal.call(this, plaintext, '')
+     this.open = (stored) => open.call(this, stored, '')`,
+  ],
+  'any spelling': ['decodeCanonical', "bytes.toString('base64url') === encoded", 'true'],
+  'every SyntaxError taken for a damaged value': [
+    'KeyvStore.#readOne',
+    'if (!mayBeUnparseable(this.#keyv, error) || !(await isUnparseable(this.#keyv, key))) throw error',
+    'if (!mayBeUnparseable(this.#keyv, error)) throw error',
+  ],
+  'a timeout before the answer that is there': [
+    'KeyvStore.#call',
+    'setTimeout(() => setImmediate(expire), timeout)',
+    'setTimeout(expire, timeout)',
+  ],
 } as const satisfies Record<string, Change>
 
-/**
- * Every way in which the tests break the library on purpose, by what is wrong with it then. A test that guards
- * a promise proves with one of them that it can fail. Where lines of src have moved, only this table changes.
- */
-export const MUTANTS = { ...CORE_MUTANTS, ...LOGOUT_MUTANTS, ...IMPORT_MUTANTS, ...RECORD_MUTANTS }
-
 export type MutantName = keyof typeof MUTANTS
-
-export const SOURCES = new URL('../../src/', import.meta.url).pathname
-
-/** The file that a mutant concerns, by its path in src, and its text with the change made. */
-export function changedFile(name: MutantName): { file: string; text: string } {
-  const [file, text, replacement]: Change = MUTANTS[name]
-  const [before, after, ...more] = readFileSync(join(SOURCES, file), 'utf8').split(text)
-  if (before === undefined || after === undefined || more.length > 0) {
-    throw new Error(`src/${file} has not exactly one: ${text}`)
-  }
-  return { file, text: before + replacement + after }
-}
