@@ -6,14 +6,14 @@ import { report, trace } from './diagnostics.ts'
 import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
 import type { LogoutTokenExpectations } from './logout/back-channel.ts'
 import { matchesIssuer } from './logout/issuer.ts'
-import type { LogoutRequest } from './logout/logout-request.ts'
-import { type EvictedSession, failed, type LogoutOutcome, succeeded } from './logout/outcome.ts'
+import { type EndedSession, failed, type LogoutOutcome, succeeded } from './logout/outcome.ts'
 import {
   type LogoutCallback,
   type LogoutOptions,
   parseCallback,
   resolveLogoutOptions,
 } from './logout/parse.ts'
+import type { CallbackRequest } from './logout/request.ts'
 import { coreOf, KeyvCachePlugin } from './plugin.ts'
 
 /** Whose logout callbacks are taken, how they are verified, and what they end. */
@@ -71,7 +71,7 @@ export class LogoutHandler {
    * if (callback.kind === 'back-channel' && callback.sid !== undefined) await endSession(callback.sid)
    * ```
    */
-  parse(request: LogoutRequest): Promise<LogoutCallback> {
+  parse(request: CallbackRequest): Promise<LogoutCallback> {
     return parseCallback(request, this.#expected)
   }
 
@@ -92,7 +92,7 @@ export class LogoutHandler {
    * res.status(status).set(headers).send(body)
    * ```
    */
-  async handle(request: LogoutRequest, session?: HostSession | AccountRef | null): Promise<LogoutOutcome> {
+  async handle(request: CallbackRequest, session?: HostSession | AccountRef | null): Promise<LogoutOutcome> {
     const own = session === undefined || session === null ? undefined : signInRef(session)
     return trace(
       'msal-keyv:logout',
@@ -102,8 +102,8 @@ export class LogoutHandler {
     )
   }
 
-  async #handle(request: LogoutRequest, session: SignInRef | undefined): Promise<LogoutOutcome> {
-    const evicted: EvictedSession[] = []
+  async #handle(request: CallbackRequest, session: SignInRef | undefined): Promise<LogoutOutcome> {
+    const evicted: EndedSession[] = []
     let callback: LogoutCallback | undefined
     try {
       callback = await this.parse(request)
@@ -130,7 +130,7 @@ export class LogoutHandler {
   async #endNamed(
     callback: LogoutCallback,
     named: ProviderSession,
-    evicted: EvictedSession[],
+    evicted: EndedSession[],
   ): Promise<LogoutOutcome> {
     const { accounts } = this.#core
     const isBackChannel = callback.kind === 'back-channel'
@@ -138,33 +138,33 @@ export class LogoutHandler {
     if (found.isReplay) throw new LogoutCallbackError('the logout token was used before')
     const links = found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))
     const current = links.length === 0 ? [] : await accounts.current(links)
-    const ended = await this.#end(current, named.sid, evicted)
+    const endedAlone = await this.#end(current, named.sid, evicted)
     // Not before it is done: until then the provider may try again with the same token.
     if (isBackChannel) await accounts.links.markCarriedOut(callback)
-    if (evicted.length > 0) return succeeded('evicted', callback, evicted, ended)
-    if (ended.length > 0) return succeeded('session-ended', callback, [], ended)
+    if (evicted.length > 0) return succeeded('evicted', callback, evicted, endedAlone)
+    if (endedAlone.length > 0) return succeeded('session-ended', callback, [], endedAlone)
     return links.length > 0 ? succeeded('stale-session', callback) : this.#unknown(callback)
   }
 
   async #endOwn(
     callback: LogoutCallback,
     { homeAccountId, generation, sid }: SignInRef,
-    evicted: EvictedSession[],
+    evicted: EndedSession[],
   ): Promise<LogoutOutcome> {
     const current = await this.#core.accounts.current([{ homeAccountId, generation }])
     if (current.length === 0) return succeeded('stale-session', callback)
     const named = generation === undefined ? undefined : sid
     const links = current.map(() => ({ homeAccountId, generation: generation ?? '' }))
-    const ended = await this.#end(links, named, evicted)
-    return succeeded(evicted.length > 0 ? 'evicted' : 'session-ended', callback, evicted, ended)
+    const endedAlone = await this.#end(links, named, evicted)
+    return succeeded(evicted.length > 0 ? 'evicted' : 'session-ended', callback, evicted, endedAlone)
   }
 
   /** @returns the sessions that ended, of accounts that have others */
   async #end(
     links: readonly Pick<Link, 'homeAccountId' | 'generation'>[],
     sid: string | undefined,
-    evicted: EvictedSession[],
-  ): Promise<EvictedSession[]> {
+    evicted: EndedSession[],
+  ): Promise<EndedSession[]> {
     if (links.length === 0) return []
     const { accounts } = this.#core
     const ids = links.map(({ homeAccountId }) => homeAccountId)

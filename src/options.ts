@@ -2,7 +2,7 @@ import { LONGEST_TTL } from './accounts/generation.ts'
 import { ConfigurationError } from './errors.ts'
 import { checkOptions, isName } from './guards.ts'
 import { type EncryptionKey, resolveEncryptionKeys, type SealingKeys } from './records/encryption-keys.ts'
-import type { KeyvLike } from './store/keyv-like.ts'
+import type { KeyvLike } from './store/adapter.ts'
 
 const DAY = 24 * 60 * 60 * 1000
 const LONGEST_TIMEOUT = 2 ** 31 - 1

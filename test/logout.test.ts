@@ -60,7 +60,7 @@ describe('a front-channel callback', () => {
       ...OK,
       result: 'evicted',
       evicted: [{ homeAccountId: alice.homeAccountId, sid: 'session-a' }],
-      ended: [],
+      endedAlone: [],
       callback: { kind: 'front-channel', sid: 'session-a' },
     })
     await expect(msal.acquireTokenSilent(session, { scopes: SCOPES })).rejects.toMatchObject({

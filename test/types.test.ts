@@ -3,6 +3,7 @@ import type { Keyv } from 'keyv'
 import type { Keyv as Keyv6 } from 'keyv6'
 import { expectTypeOf, test } from 'vitest'
 import type {
+  CallbackRequest,
   ConfidentialClients,
   Eviction,
   HostSession,
@@ -11,7 +12,6 @@ import type {
   KeyvLike,
   LogoutHandler,
   LogoutOutcome,
-  LogoutRequest,
 } from '../src/index.ts'
 
 // Checked by the compiler (`npm run types`); nothing of this runs.
@@ -39,7 +39,7 @@ test('what a host writes compiles', () => {
   uses(() => msal.acquireTokenByClientCredential({ tenantId: 'contoso', scopes }))
   expectTypeOf<ReturnType<typeof plugin.evictAccount>>().resolves.toEqualTypeOf<Eviction>()
   expectTypeOf<ReturnType<typeof logout.handle>>().resolves.toEqualTypeOf<LogoutOutcome>()
-  expectTypeOf<Request>().toExtend<LogoutRequest>()
+  expectTypeOf<Request>().toExtend<CallbackRequest>()
   expectTypeOf<{ sid: undefined; homeAccountId: string; generation: string }>().toExtend<HostSession>()
 })
 

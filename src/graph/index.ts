@@ -1,8 +1,8 @@
 export {
   type GraphLifecycleEvent,
   type GraphNotification,
+  type GraphNotificationCollection,
   type GraphNotificationOptions,
-  type GraphNotifications,
   type GraphResponse,
   type GraphUserChange,
   type GraphValidation,

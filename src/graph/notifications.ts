@@ -1,9 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { ConfigurationError, GraphNotificationError } from '../errors.ts'
 import { checkOptions } from '../guards.ts'
-import { BadRequestError } from '../logout/body.ts'
-import type { LogoutRequest } from '../logout/logout-request.ts'
-import { onlyValue, receive } from '../logout/request.ts'
+import { BadRequestError, type CallbackRequest, onlyValue, receive } from '../logout/request.ts'
 
 /** Whose notifications {@link parseGraphNotification} believes. */
 export interface GraphNotificationOptions {
@@ -51,8 +49,8 @@ export interface GraphValidation {
   response: GraphResponse
 }
 
-/** Graph reports changes. */
-export interface GraphNotifications {
+/** Graph reports changes: its `changeNotificationCollection`. */
+export interface GraphNotificationCollection {
   kind: 'notifications'
   /** Who has changed, each user once for each `changeType`. */
   users: GraphUserChange[]
@@ -66,7 +64,7 @@ export interface GraphNotifications {
 }
 
 /** What arrived at the URL for Microsoft Graph's change notifications. */
-export type GraphNotification = GraphValidation | GraphNotifications
+export type GraphNotification = GraphValidation | GraphNotificationCollection
 
 /**
  * The longest body, in bytes: a notification about a user has about 600. Anybody can send one, and the worst JSON of
@@ -112,7 +110,7 @@ const USER_TYPE = '#microsoft.graph.user'
  * ```
  */
 export async function parseGraphNotification(
-  request: LogoutRequest,
+  request: CallbackRequest,
   options: GraphNotificationOptions,
 ): Promise<GraphNotification> {
   const expected = digestOf(checkClientState(options))
@@ -150,7 +148,7 @@ function validationOf(token: string): GraphValidation {
   return { kind: 'validation', response: { status: 200, headers, body: token } }
 }
 
-function notificationsOf(body: unknown, expected: Buffer): GraphNotifications {
+function notificationsOf(body: unknown, expected: Buffer): GraphNotificationCollection {
   const entries = memberOf(body, 'value')
   if (!Array.isArray(entries)) throw new BadRequestError('the body is not a collection of notifications')
   if (entries.length > MOST_NOTIFICATIONS) {

@@ -1,8 +1,8 @@
 import { LogoutCallbackError, type MsalKeyvError } from '../errors.ts'
 import type { LogoutCallback } from './parse.ts'
 
-/** An account that a logout callback ended. */
-export interface EvictedSession {
+/** A sign-in that a logout callback ended. */
+export interface EndedSession {
   homeAccountId: string
   /** The provider's session that the callback named. */
   sid?: string | undefined
@@ -18,16 +18,18 @@ export interface LogoutOutcome {
   headers: Record<string, string>
   body?: string
   /**
-   * `evicted`: accounts' tokens are gone. `session-ended`: with `ends: 'session'`, accounts that have other sessions go
-   * on. `unknown-session`: nobody here. `issuer-mismatch`: likewise, and nobody can be: no ID token seen here is of the
-   * handler's `issuer`. `stale-session`: signed out already, or signed in again since. `failed`: see `error`; some
-   * accounts may have been evicted.
+   * - `evicted`: accounts' tokens are gone
+   * - `session-ended`: with `ends: 'session'`, accounts that have other sessions go on
+   * - `unknown-session`: no account known here
+   * - `issuer-mismatch`: likewise, and no sign-in seen here has the handler's `issuer`
+   * - `stale-session`: signed out already, or signed in again since
+   * - `failed`: see `error`; some accounts may have been evicted
    */
-  result: LogoutResult | 'failed'
+  result: 'evicted' | 'session-ended' | 'unknown-session' | 'issuer-mismatch' | 'stale-session' | 'failed'
   /** The accounts whose tokens are gone, so that the host can end their own sessions. */
-  evicted: EvictedSession[]
-  /** With `ends: 'session'`: the sessions that ended, of accounts that have others. */
-  ended: EvictedSession[]
+  evicted: EndedSession[]
+  /** With `ends: 'session'`: the sessions that ended while their account goes on in others. */
+  endedAlone: EndedSession[]
   callback?: LogoutCallback
   error?: MsalKeyvError
 }
@@ -35,21 +37,13 @@ export interface LogoutOutcome {
 // Back-Channel Logout 1.0 §2.8, Front-Channel Logout 1.0 §3.
 const HEADERS = { 'cache-control': 'no-store' }
 
-/** What a callback that was carried out did. */
-export type LogoutResult =
-  | 'evicted'
-  | 'session-ended'
-  | 'unknown-session'
-  | 'issuer-mismatch'
-  | 'stale-session'
-
 export function succeeded(
-  result: LogoutResult,
+  result: Exclude<LogoutOutcome['result'], 'failed'>,
   callback: LogoutCallback,
-  evicted: EvictedSession[] = [],
-  ended: EvictedSession[] = [],
+  evicted: EndedSession[] = [],
+  endedAlone: EndedSession[] = [],
 ): LogoutOutcome {
-  return { status: 200, headers: { ...HEADERS }, result, evicted, ended, callback }
+  return { status: 200, headers: { ...HEADERS }, result, evicted, endedAlone, callback }
 }
 
 /**
@@ -59,7 +53,7 @@ export function succeeded(
 export function failed(
   error: MsalKeyvError,
   callback: LogoutCallback | undefined,
-  evicted: EvictedSession[],
+  evicted: EndedSession[],
 ): LogoutOutcome {
   const isBadRequest = error instanceof LogoutCallbackError
   const status = isBadRequest ? error.status : callback?.kind === 'back-channel' ? 400 : 503
@@ -74,7 +68,7 @@ export function failed(
     body: JSON.stringify({ error: 'invalid_request', error_description: description }),
     result: 'failed',
     evicted,
-    ended: [],
+    endedAlone: [],
     ...(callback === undefined ? {} : { callback }),
     error,
   }

@@ -2,12 +2,10 @@ import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import { ConfigurationError, LogoutCallbackError } from '../errors.ts'
 import { checkOptions, isName } from '../guards.ts'
 import { type BackChannelCallback, type LogoutTokenExpectations, parseBackChannel } from './back-channel.ts'
-import { BadRequestError } from './body.ts'
 import { type ForeignCallback, type FrontChannelCallback, parseFrontChannel } from './front-channel.ts'
 import { checkIssuer } from './issuer.ts'
 import { keysOf } from './keys.ts'
-import type { LogoutRequest } from './logout-request.ts'
-import { receive } from './request.ts'
+import { BadRequestError, type CallbackRequest, receive } from './request.ts'
 
 /** Whose logout callbacks are taken, and how they are verified. */
 export interface LogoutOptions {
@@ -51,7 +49,7 @@ const OPTION_NAMES = ['issuer', 'jwks', 'algorithms', 'clientId']
  * ```
  */
 export async function parseLogoutCallback(
-  request: LogoutRequest,
+  request: CallbackRequest,
   options: LogoutOptions & { clientId: string },
 ): Promise<LogoutCallback> {
   return parseCallback(request, resolveLogoutOptions(options))
@@ -59,7 +57,7 @@ export async function parseLogoutCallback(
 
 /** {@link parseLogoutCallback} with options that are checked already. */
 export async function parseCallback(
-  request: LogoutRequest,
+  request: CallbackRequest,
   expected: LogoutTokenExpectations,
 ): Promise<LogoutCallback> {
   const { method, readQuery, readForm } = receive(request)

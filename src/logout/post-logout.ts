@@ -1,6 +1,4 @@
-import { BadRequestError } from './body.ts'
-import type { LogoutRequest } from './logout-request.ts'
-import { onlyValue, receive } from './request.ts'
+import { BadRequestError, type CallbackRequest, onlyValue, receive } from './request.ts'
 
 /**
  * The `state` with which the browser comes back from the provider: RP-Initiated Logout 1.0 §3.
@@ -18,7 +16,7 @@ import { onlyValue, receive } from './request.ts'
  * })
  * ```
  */
-export function parsePostLogout(request: LogoutRequest): { state?: string } {
+export function parsePostLogout(request: CallbackRequest): { state?: string } {
   const { readQuery } = receive(request)
   try {
     const state = onlyValue(readQuery(), 'state')

@@ -1,6 +1,5 @@
 import { ConfigurationError } from '../errors.ts'
-import { CONNECTION } from '../store/adapter.ts'
-import type { KeyvLike } from '../store/keyv-like.ts'
+import { CONNECTION, type KeyvLike } from '../store/adapter.ts'
 
 /** What a record store needs of an ioredis connection or cluster, or of any object that is one in these. */
 export interface IoredisConnection {

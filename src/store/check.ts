@@ -1,8 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pass } from 'node:timers/promises'
 import { StoreUnavailableError } from '../errors.ts'
-import { type Adapter, adapterOf, isProven } from './adapter.ts'
-import type { KeyvLike } from './keyv-like.ts'
+import { type Adapter, adapterOf, isProven, type KeyvLike } from './adapter.ts'
 import type { KeyvStore } from './keyv-store.ts'
 
 /** Something about the store that works now and will cost later. `code` never changes. */

@@ -1,7 +1,6 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type StoreOperation, StoreUnavailableError } from '../errors.ts'
-import { adapterOf, isInMap, isProven, isUnparseable, mayBeUnparseable } from './adapter.ts'
-import { type Call, calls, checkNotGivenUp, forget, listen, newCall } from './calls.ts'
-import type { KeyvLike } from './keyv-like.ts'
+import { adapterOf, isInMap, isProven, isUnparseable, type KeyvLike, mayBeUnparseable } from './adapter.ts'
 
 /** What to write; the lifetime is in milliseconds. */
 export interface StoreEntry {
@@ -17,6 +16,22 @@ export const UNPARSEABLE: unique symbol = Symbol('msal-keyv: not to be parsed')
 const CANARY = 'mk1_canary'
 /** Below the 30 days after which memcached takes an expiry for a date. Milliseconds. */
 const CANARY_LIFETIME = 7 * 24 * 60 * 60 * 1000
+
+/** One call of the store, and what Keyv said of it. */
+interface Call {
+  failed: boolean
+  error: unknown
+  /** Whether an `error` event that belongs to no call came meanwhile, and which. */
+  disturbed: boolean
+  disturbance: unknown
+  ended: boolean
+}
+
+// Keyv reports a failed call by an `error` event and a plain result. The event is emitted in the asynchronous
+// context of the call it belongs to, so this tells whose it is, under concurrency too.
+const calls = new AsyncLocalStorage<Call>()
+/** The calls in flight on a Keyv that is listened to. */
+const live = new WeakMap<KeyvLike, Set<Call>>()
 
 /** The first connection of an adapter that makes one. */
 interface Connection {
@@ -260,4 +275,42 @@ function isMoved(error: unknown): boolean {
 
 function atLeastOne(ttl: number): number {
   return Math.max(1, Math.ceil(ttl))
+}
+
+/** The calls in flight on a Keyv, whose `error` events are attributed from now on. */
+function listen(keyv: KeyvLike): Set<Call> {
+  const known = live.get(keyv)
+  if (known !== undefined) return known
+  const inFlight = new Set<Call>()
+  live.set(keyv, inFlight)
+  keyv.on('error', (error) => attributeError(error, inFlight))
+  return inFlight
+}
+
+function attributeError(error: unknown, inFlight: ReadonlySet<Call>): void {
+  const call = calls.getStore()
+  // A socket opened within a call inherits its context for life; later errors are not that call's.
+  if (call === undefined || call.ended) {
+    for (const each of inFlight) {
+      each.disturbed = true
+      each.disturbance ??= error
+    }
+    return
+  }
+  call.failed = true
+  call.error ??= error
+}
+
+function newCall(): Call {
+  return { failed: false, error: undefined, disturbed: false, disturbance: undefined, ended: false }
+}
+
+/** Clears a failure that was handled. */
+function forget(call: Call): void {
+  Object.assign(call, { failed: false, error: undefined })
+}
+
+/** Nobody waits for the call any more: it does nothing else to the store. */
+function checkNotGivenUp({ ended }: Call): void {
+  if (ended) throw new Error('the call was given up on')
 }

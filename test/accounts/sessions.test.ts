@@ -56,7 +56,7 @@ describe("ends: 'session'", () => {
       status: 200,
       result: 'session-ended',
       evicted: [],
-      ended: [{ homeAccountId: one.homeAccountId, sid: 'one' }],
+      endedAlone: [{ homeAccountId: one.homeAccountId, sid: 'one' }],
     })
     for (const process of [here, there]) {
       expect(await isAlive(process, one)).toBe(false)

@@ -130,7 +130,7 @@ describe('a host that does not keep what msal-keyv promises is called wrong', ()
   /** Says yes to every callback. */
   class Deaf extends KeyvHost {
     override async logoutCallback() {
-      return { status: 200, headers: {}, result: 'evicted' as const, evicted: [], ended: [] }
+      return { status: 200, headers: {}, result: 'evicted' as const, evicted: [], endedAlone: [] }
     }
   }
 

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { GraphNotificationError } from '../../src/errors.ts'
 import { type GraphNotification, parseGraphNotification } from '../../src/graph/notifications.ts'
-import type { LogoutRequest } from '../../src/logout/logout-request.ts'
+import type { CallbackRequest } from '../../src/logout/request.ts'
 import { shown } from '../logout/outcome.ts'
 import { lifecycleNotification, userNotification } from '../support/graph-notifications.ts'
 import { length } from '../support/length.ts'
@@ -136,11 +136,11 @@ const anyBody = fc.oneof(
   { weight: 1, arbitrary: fc.record({ value: fc.array(fc.anything()) }) },
 )
 
-type Make = () => LogoutRequest
+type Make = () => CallbackRequest
 const plain = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, body: anyBody }).map(
   (it): Make =>
     () =>
-      it as LogoutRequest,
+      it as CallbackRequest,
 )
 const incoming = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, chunks: anyChunks }).map(
   ({ chunks, ...members }): Make =>

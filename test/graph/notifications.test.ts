@@ -2,13 +2,13 @@ import { describe, expect, test } from 'vitest'
 import { ConfigurationError, GraphNotificationError } from '../../src/errors.ts'
 import {
   type GraphNotification,
-  type GraphNotifications,
+  type GraphNotificationCollection,
   type GraphUserChange,
   LONGEST_COLLECTION,
   MOST_NOTIFICATIONS,
   parseGraphNotification,
 } from '../../src/graph/notifications.ts'
-import type { LogoutRequest } from '../../src/logout/logout-request.ts'
+import type { CallbackRequest } from '../../src/logout/request.ts'
 import { shown } from '../logout/outcome.ts'
 import { DIRECTORY, lifecycleNotification, userNotification } from '../support/graph-notifications.ts'
 import { mutant } from '../support/mutant.ts'
@@ -21,7 +21,7 @@ const SUBSCRIPTION = '7f105c7d-2dc5-4530-97cd-4e7ae6534c07'
 const URL_OF_ROUTE = 'https://rp.example/graph'
 const JSON_TYPE = { 'content-type': 'application/json; charset=utf-8' }
 
-type Parse = (request: LogoutRequest) => Promise<GraphNotification>
+type Parse = (request: CallbackRequest) => Promise<GraphNotification>
 
 const parse: Parse = (request) => parseGraphNotification(request, { clientState: CLIENT_STATE })
 
@@ -32,7 +32,7 @@ async function brokenParse(name: MutantName): Promise<Parse> {
 }
 
 /** A collection as a body parser has read it. */
-function post(...value: unknown[]): LogoutRequest {
+function post(...value: unknown[]): CallbackRequest {
   return { method: 'POST', url: '/graph', headers: JSON_TYPE, body: { value } }
 }
 
@@ -41,7 +41,7 @@ function sent(body: string, headers: Record<string, string> = JSON_TYPE): Reques
   return new Request(URL_OF_ROUTE, { method: 'POST', headers, body })
 }
 
-async function read(request: LogoutRequest, by: Parse = parse): Promise<GraphNotifications> {
+async function read(request: CallbackRequest, by: Parse = parse): Promise<GraphNotificationCollection> {
   const notification = await by(request)
   if (notification.kind !== 'notifications') throw new Error('a validation')
   return notification
@@ -69,7 +69,7 @@ describe('a validation request', () => {
   const query = new URLSearchParams({ validationToken: TOKEN }).toString()
   const plain = { 'content-type': 'text/plain; charset=utf-8' }
 
-  test.each<[string, LogoutRequest]>([
+  test.each<[string, CallbackRequest]>([
     ['a web Request', new Request(`${URL_OF_ROUTE}?${query}`, { method: 'POST', headers: plain })],
     ['a web Request with a body', new Request(`${URL_OF_ROUTE}?${query}`, { method: 'POST', body: '{' })],
     ['a path', { method: 'post', url: `/graph?tenant=1&${query}#fragment`, headers: plain, body: {} }],
@@ -128,9 +128,9 @@ describe('a validation request', () => {
 
   test('with an empty token is none', async () => {
     expect((await refusal(parse({ method: 'POST', url: '/?validationToken=' }))).status).toBe(400)
-    expect((await read({ ...post(about()), url: '/?validationToken=' } as LogoutRequest)).users).toHaveLength(
-      1,
-    )
+    expect(
+      (await read({ ...post(about()), url: '/?validationToken=' } as CallbackRequest)).users,
+    ).toHaveLength(1)
   })
 
   test.each(['GET', 'HEAD', 'PUT', 'OPTIONS', 'DELETE', ''])('by %j is refused', async (method) => {
@@ -141,7 +141,7 @@ describe('a validation request', () => {
 describe('a notification about a user', () => {
   const text = JSON.stringify({ value: [about()] })
 
-  test.each<[string, LogoutRequest]>([
+  test.each<[string, CallbackRequest]>([
     ['a web Request', sent(text)],
     ['a parsed body', post(about())],
     ['text', { method: 'POST', url: '/', headers: new Headers(JSON_TYPE), body: text }],
@@ -354,7 +354,7 @@ describe('a lifecycle notification', () => {
 })
 
 describe('refused: 400', () => {
-  test.each<[string, LogoutRequest]>([
+  test.each<[string, CallbackRequest]>([
     ['no body', { method: 'POST', url: '/', headers: JSON_TYPE }],
     ['an empty body', sent('')],
     ['a body that is no JSON', sent('{"value":')],
@@ -380,7 +380,7 @@ describe('refused: 400', () => {
     return text.replace('"padding":""', `"padding":"${'x'.repeat(size - text.length)}"`)
   }
 
-  test.each<[string, (text: string) => LogoutRequest]>([
+  test.each<[string, (text: string) => CallbackRequest]>([
     ['sent', sent],
     ['as text', (body) => ({ method: 'POST', url: '/', body })],
     ['as bytes', (body) => ({ method: 'POST', url: '/', body: Buffer.from(body) })],

@@ -2,8 +2,8 @@ import { Keyv } from 'keyv'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
   ConfidentialClients,
+  type GraphNotificationCollection,
   GraphNotificationError,
-  type GraphNotifications,
   type HostSession,
   parseGraphNotification,
 } from '../../src/index.ts'
@@ -26,7 +26,7 @@ let graph: GraphStandIn
 let host: RunningHost
 let notificationUrl: string
 /** What the host was told, and what it answered. */
-let received: GraphNotifications[]
+let received: GraphNotificationCollection[]
 let alice: { user: User; session: HostSession }
 let bob: { user: User; session: HostSession }
 

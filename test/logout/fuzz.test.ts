@@ -3,8 +3,8 @@ import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import type { LogoutRequest } from '../../src/logout/logout-request.ts'
 import type { LogoutCallback } from '../../src/logout/parse.ts'
+import type { CallbackRequest } from '../../src/logout/request.ts'
 import { length } from '../support/length.ts'
 import { brokenParse, parse, shown } from './outcome.ts'
 import {
@@ -207,11 +207,11 @@ const anyBody = fc.oneof(
   anyChunks.map((chunks) => Readable.toWeb(Readable.from(chunks))),
 )
 
-type Make = () => LogoutRequest
+type Make = () => CallbackRequest
 const plain = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, body: anyBody }).map(
   (it): Make =>
     () =>
-      it as LogoutRequest,
+      it as CallbackRequest,
 )
 const incoming = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, chunks: anyChunks }).map(
   ({ chunks, ...members }): Make =>

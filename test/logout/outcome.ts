@@ -1,9 +1,8 @@
 import { inspect } from 'node:util'
 import { expect } from 'vitest'
 import { LogoutCallbackError } from '../../src/errors.ts'
-import { BadRequestError } from '../../src/logout/body.ts'
-import type { LogoutRequest } from '../../src/logout/logout-request.ts'
 import { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from '../../src/logout/parse.ts'
+import { BadRequestError, type CallbackRequest } from '../../src/logout/request.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
 import { CLIENT_ID, ISSUER } from './provider.ts'
@@ -11,7 +10,7 @@ import { CLIENT_ID, ISSUER } from './provider.ts'
 export type Options = Partial<LogoutOptions & { clientId: string }>
 
 /** `parseLogoutCallback` with the options of these tests. */
-export function parse(request: LogoutRequest, options: Options = {}): Promise<LogoutCallback> {
+export function parse(request: CallbackRequest, options: Options = {}): Promise<LogoutCallback> {
   return parseLogoutCallback(request, { issuer: ISSUER, clientId: CLIENT_ID, ...options })
 }
 

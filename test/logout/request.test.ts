@@ -1,12 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { ConfigurationError } from '../../src/errors.ts'
-import type { LogoutRequest } from '../../src/logout/logout-request.ts'
-import { LONGEST_REQUEST, onlyValue, receive } from '../../src/logout/request.ts'
+import { type CallbackRequest, LONGEST_REQUEST, onlyValue, receive } from '../../src/logout/request.ts'
 import { badRequest } from './outcome.ts'
 
 const FORM = 'application/x-www-form-urlencoded'
 
-async function tokenOf(request: LogoutRequest): Promise<string | undefined> {
+async function tokenOf(request: CallbackRequest): Promise<string | undefined> {
   return onlyValue(await receive(request).readForm(), 'logout_token', LONGEST_REQUEST)
 }
 

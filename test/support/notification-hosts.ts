@@ -3,7 +3,7 @@ import { serve } from '@hono/node-server'
 import express from 'express'
 import fastify from 'fastify'
 import { Hono } from 'hono'
-import type { LogoutRequest } from '../../src/index.ts'
+import type { CallbackRequest } from '../../src/index.ts'
 import { listening, type RunningHost } from './hosts.ts'
 
 export interface HostAnswer {
@@ -13,7 +13,7 @@ export interface HostAnswer {
 }
 
 /** The route of a host, whatever its framework. */
-export type Handle = (request: LogoutRequest) => Promise<HostAnswer>
+export type Handle = (request: CallbackRequest) => Promise<HostAnswer>
 
 export type NotificationHost = (handle: Handle) => Promise<RunningHost>
 

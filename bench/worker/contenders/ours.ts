@@ -1,11 +1,11 @@
 /** msal-keyv. */
 import { randomUUID } from 'node:crypto'
 import type {
+  CallbackRequest,
   ConfidentialClients,
   ConfidentialClientsOptions,
   HostSession,
   LogoutHandler,
-  LogoutRequest,
 } from '../../../src/index.ts'
 import { claims, sign } from '../../../test/logout/provider.ts'
 import { CLIENT_ID, SCOPES, TENANT_ID, type User } from '../../../test/support/entra.ts'
@@ -67,7 +67,7 @@ function confidentialClients(
 function logoutCallbacks({ library, entra, signingKey }: Parts, msal: ConfidentialClients) {
   const issuer = entra.issuerFor(TENANT_ID)
   let handler: LogoutHandler | undefined
-  const handle = async (request: LogoutRequest) => {
+  const handle = async (request: CallbackRequest) => {
     const outcome = await handler?.handle(request)
     if (outcome?.result !== 'evicted') throw new Error(`the logout callback ended in ${outcome?.result}`)
   }

@@ -10,9 +10,14 @@ import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { ConfigurationError } from '../../src/errors.ts'
-import { BadRequestError, BODY_TIMEOUT } from '../../src/logout/body.ts'
-import type { LogoutRequest } from '../../src/logout/logout-request.ts'
-import { LONGEST_REQUEST, onlyValue, receive } from '../../src/logout/request.ts'
+import {
+  BadRequestError,
+  BODY_TIMEOUT,
+  type CallbackRequest,
+  LONGEST_REQUEST,
+  onlyValue,
+  receive,
+} from '../../src/logout/request.ts'
 import { length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
@@ -25,7 +30,10 @@ const MEGABYTE = 1024 * 1024
 const HUGE = length({ short: 20, long: 100 }) * MEGABYTE
 const URL_OF_ROUTE = 'https://rp.example/logout'
 
-async function tokenOf(request: LogoutRequest, from: typeof receive = receive): Promise<string | undefined> {
+async function tokenOf(
+  request: CallbackRequest,
+  from: typeof receive = receive,
+): Promise<string | undefined> {
   return onlyValue(await from(request).readForm(), 'logout_token', LONGEST_REQUEST)
 }
 
