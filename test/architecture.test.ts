@@ -19,7 +19,6 @@ const FLOORS: readonly (readonly [name: string, files: RegExp])[] = [
   ['the store', /^store\//],
   ['the base', /^[\w-]+\.ts$/],
 ]
-const LONGEST_FILE = 300
 
 const src = new URL('../src/', import.meta.url).pathname
 const files = globSync('**/*.ts', { cwd: src }).sort()
@@ -79,11 +78,6 @@ describe('src is a house', () => {
 
   test('in which no file needs itself', () => {
     expect(cycles(sources)).toEqual([])
-  })
-
-  test(`in which no file is longer than ${LONGEST_FILE} lines`, () => {
-    const long = [...sources].filter(([, text]) => text.split('\n').length > LONGEST_FILE + 1)
-    expect(long.map(([file]) => file)).toEqual([])
   })
 })
 
