@@ -31,10 +31,15 @@ export {
 } from './errors.ts'
 export * from './graph/index.ts'
 export type { BackChannelCallback } from './logout/back-channel.ts'
-export type { ForeignCallback, FrontChannelCallback } from './logout/front-channel.ts'
 export type { EndedSession, LogoutOutcome } from './logout/outcome.ts'
-export { type LogoutCallback, type LogoutOptions, parseLogoutCallback } from './logout/parse.ts'
-export { parsePostLogout } from './logout/post-logout.ts'
+export {
+  type ForeignCallback,
+  type FrontChannelCallback,
+  type LogoutCallback,
+  type LogoutOptions,
+  parseLogoutCallback,
+  parsePostLogout,
+} from './logout/parse.ts'
 export type { CallbackRequest, CallbackRequestHeaders } from './logout/request.ts'
 export { createLogoutUrl, type LogoutUrlParameters } from './logout/url.ts'
 export { LogoutHandler, type LogoutHandlerOptions } from './logout.ts'

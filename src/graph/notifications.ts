@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { ConfigurationError, GraphNotificationError } from '../errors.ts'
-import { checkOptions } from '../guards.ts'
+import { checkOptions, guidOf } from '../guards.ts'
 import { BadRequestError, type CallbackRequest, onlyValue, receive } from '../logout/request.ts'
 
 /** Whose notifications {@link parseGraphNotification} believes. */
@@ -82,7 +82,6 @@ const LIFECYCLE_EVENTS = ['reauthorizationRequired', 'subscriptionRemoved', 'mis
 /** At least 128 random bits in base64url, at most what Graph takes. */
 const CLIENT_STATE = /^[\x20-\x7e]{22,128}$/
 const LONGEST_CLIENT_STATE = 128
-const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const USER_PATH = /^\/?users\/([^/]+)$/i
 const USER_TYPE = '#microsoft.graph.user'
 
@@ -221,10 +220,6 @@ function userIdOf(resource: unknown, data: unknown): string | undefined {
 
 function isUserType(type: unknown): boolean {
   return typeof type === 'string' && type.toLowerCase() === USER_TYPE
-}
-
-function guidOf(value: unknown): string | undefined {
-  return typeof value === 'string' && GUID.test(value) ? value.toLowerCase() : undefined
 }
 
 function memberOf(value: unknown, name: string): unknown {

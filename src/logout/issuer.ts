@@ -1,10 +1,10 @@
 import { ConfigurationError } from '../errors.ts'
+import { guidOf } from '../guards.ts'
 import { secureUrl } from './url.ts'
 
 /** What stands for a tenant's GUID in the issuer of several tenants. */
 export const TENANT = '{tenantid}'
 const GUID_LENGTH = 36
-const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 // `common` and its like, or a domain name, where a token's issuer has the tenant's GUID.
 const ENTRA_AUTHORITY =
   /^https:\/\/(?:login\.(?:partner\.)?microsoftonline\.[a-z]+|sts\.windows\.net)\/(?:common|organizations|consumers|[^/]*\.[^/]*)(?:\/|$)/
@@ -17,7 +17,7 @@ export function matchesIssuer(candidate: string, issuer: string): boolean {
   const start = issuer.indexOf(TENANT)
   if (start < 0) return candidate === issuer
   const tenant = candidate.slice(start, start + GUID_LENGTH)
-  return GUID.test(tenant) && candidate === issuer.replaceAll(TENANT, tenant)
+  return guidOf(tenant) === tenant && candidate === issuer.replaceAll(TENANT, tenant)
 }
 
 /** @throws {ConfigurationError} when no ID token can have this issuer */

@@ -2,10 +2,15 @@ import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import { ConfigurationError, LogoutCallbackError } from '../errors.ts'
 import { checkOptions, isName } from '../guards.ts'
 import { type BackChannelCallback, type LogoutTokenExpectations, parseBackChannel } from './back-channel.ts'
-import { type ForeignCallback, type FrontChannelCallback, parseFrontChannel } from './front-channel.ts'
-import { checkIssuer } from './issuer.ts'
+import { checkIssuer, matchesIssuer } from './issuer.ts'
 import { keysOf } from './keys.ts'
-import { BadRequestError, type CallbackRequest, receive } from './request.ts'
+import {
+  BadRequestError,
+  type CallbackRequest,
+  onlyValue,
+  type RequestParameters,
+  receive,
+} from './request.ts'
 
 /** Whose logout callbacks are taken, and how they are verified. */
 export interface LogoutOptions {
@@ -21,6 +26,29 @@ export interface LogoutOptions {
   jwks?: URL | JSONWebKeySet | JWTVerifyGetKey | undefined
   /** The signature algorithms of back-channel tokens, as registered for ID tokens. Default `['RS256']`. */
   algorithms?: readonly string[] | undefined
+}
+
+/**
+ * A front-channel logout request: Front-Channel Logout 1.0 §3. Nobody has signed it, so its largest effect may be
+ * the end of the session that it names.
+ */
+export interface FrontChannelCallback {
+  kind: 'front-channel'
+  /** The provider's session. Without it, only the host's own session can tell whose sign-out it is. */
+  sid?: string | undefined
+  /** Whose `sid` it is: the configured issuer, or under a template one tenant's. Entra ID does not send it. */
+  issuer?: string | undefined
+}
+
+/**
+ * A front-channel logout request of another issuer. The specification has it ignored and answered like a success
+ * (Front-Channel Logout 1.0 §3), so it is no error. It is a kind of its own, without `sid`, so that nobody takes it
+ * for one that names a session here, or for one that names nobody.
+ */
+export interface ForeignCallback {
+  kind: 'foreign-issuer'
+  /** As it was sent. */
+  issuer: string
 }
 
 /** What a logout callback says, once it is verified. */
@@ -70,6 +98,25 @@ export async function parseCallback(
   throw new LogoutCallbackError('a logout callback is a GET or a POST', { status: 405 })
 }
 
+/**
+ * Reads `sid` and `iss`. The specification wants both or neither; Entra ID sends `sid` alone.
+ * @param expected the issuer, or a template
+ * @throws {BadRequestError} when one of them occurs twice, is too long, or is not text
+ */
+function parseFrontChannel(
+  query: RequestParameters,
+  expected: string,
+): FrontChannelCallback | ForeignCallback {
+  const sid = onlyValue(query, 'sid')
+  const issuer = onlyValue(query, 'iss')
+  if (issuer !== undefined && !matchesIssuer(issuer, expected)) return { kind: 'foreign-issuer', issuer }
+  return {
+    kind: 'front-channel',
+    ...(sid === undefined ? {} : { sid }),
+    ...(issuer === undefined ? {} : { issuer }),
+  }
+}
+
 /** @throws {ConfigurationError} naming the option */
 export function resolveLogoutOptions(options: LogoutOptions & { clientId: string }): LogoutTokenExpectations {
   checkOptions(options, OPTION_NAMES)
@@ -84,4 +131,31 @@ export function resolveLogoutOptions(options: LogoutOptions & { clientId: string
   }
   const checked = checkIssuer(issuer)
   return { issuer: checked, clientId, algorithms: [...algorithms], keys: keysOf(checked, jwks) }
+}
+
+/**
+ * The `state` with which the browser comes back from the provider: RP-Initiated Logout 1.0 §3.
+ *
+ * Anybody can send a browser here with any `state`. Compare it with the one that you kept for this browser. When it
+ * differs, or none was kept, show the signed-out page as well. Never redirect to it.
+ * @returns without `state` when there is none, or one that {@link createLogoutUrl} would not have sent
+ * @throws {ConfigurationError} when `request` is not a request
+ *
+ * @example
+ * ```ts
+ * app.get('/signed-out', (req, res) => {
+ *   const { state } = parsePostLogout(req)
+ *   res.send(state === req.session.logoutState ? 'You have signed out.' : 'You are signed out.')
+ * })
+ * ```
+ */
+export function parsePostLogout(request: CallbackRequest): { state?: string } {
+  const { readQuery } = receive(request)
+  try {
+    const state = onlyValue(readQuery(), 'state')
+    return state === undefined ? {} : { state }
+  } catch (error) {
+    if (error instanceof BadRequestError) return {}
+    throw error
+  }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { ConfigurationError } from '../../src/errors.ts'
-import { parsePostLogout } from '../../src/logout/post-logout.ts'
+import { parsePostLogout } from '../../src/logout/parse.ts'
 import { createLogoutUrl } from '../../src/logout/url.ts'
 
 describe('the state is returned', () => {
