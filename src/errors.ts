@@ -9,13 +9,33 @@ export type MsalKeyvErrorCode =
   | 'ERR_AUTHORIZATION_RESPONSE'
   | 'ERR_AUTHENTICATION_REQUIRED'
 
-/** Base of every error this library defines: switch on `code`, which never changes. */
+/** Marks the errors of every copy of this package that runs in the process. */
+const OURS = Symbol.for('msal-keyv:error')
+
+/**
+ * Base of every error this library defines: switch on `code`, which never changes. `instanceof` also knows the errors
+ * of another copy of this package in the process, such as the one that `require` loads beside `import`.
+ */
 export abstract class MsalKeyvError extends Error {
   abstract readonly code: MsalKeyvErrorCode
+  /** The HTTP status to answer with. Express, Koa and Fastify do so by themselves when the error is thrown. */
+  abstract readonly status: number
+  // On the prototype and in so many words: the stack begins with it, and a minifier renames classes.
+  abstract override get name(): string
 
-  override get name(): string {
-    return this.constructor.name
+  static {
+    Object.defineProperty(MsalKeyvError, Symbol.hasInstance, { value: isInstance })
+    Object.defineProperty(MsalKeyvError.prototype, OURS, { value: true })
   }
+}
+
+function isInstance(this: { readonly prototype: MsalKeyvError }, error: unknown): boolean {
+  if (Function.prototype[Symbol.hasInstance].call(this, error)) return true
+  if (typeof error !== 'object' || error === null || !(OURS in error)) return false
+  if (this === MsalKeyvError) return true
+  // A host's own class that extends one of ours knows its own only.
+  const isOfHere = Object.getPrototypeOf(this) === MsalKeyvError
+  return isOfHere && 'name' in error && error.name === this.prototype.name
 }
 
 /**
@@ -24,6 +44,11 @@ export abstract class MsalKeyvError extends Error {
  */
 export class ConfigurationError extends MsalKeyvError {
   override readonly code = 'ERR_CONFIGURATION'
+  override readonly status = 500
+
+  override get name(): 'ConfigurationError' {
+    return 'ConfigurationError'
+  }
 }
 
 /** What was asked of the store when it failed. */
@@ -36,6 +61,7 @@ export type StoreOperation = 'read' | 'write' | 'delete'
  */
 export class StoreUnavailableError extends MsalKeyvError {
   override readonly code = 'ERR_STORE_UNAVAILABLE'
+  override readonly status = 503
   /** What was asked of the store. */
   readonly operation: StoreOperation
   /** True when the store gave no answer within `storeTimeout`. */
@@ -52,6 +78,10 @@ export class StoreUnavailableError extends MsalKeyvError {
     this.operation = operation
     this.timedOut = failure.timedOut
   }
+
+  override get name(): 'StoreUnavailableError' {
+    return 'StoreUnavailableError'
+  }
 }
 
 /**
@@ -60,6 +90,7 @@ export class StoreUnavailableError extends MsalKeyvError {
  */
 export class EvictionError extends MsalKeyvError {
   override readonly code = 'ERR_EVICTION'
+  override readonly status = 503
   /** True when the eviction holds and only the deletion of the dead record failed; it expires by itself. */
   readonly fenced: boolean
 
@@ -72,6 +103,10 @@ export class EvictionError extends MsalKeyvError {
     )
     this.fenced = failure.fenced
   }
+
+  override get name(): 'EvictionError' {
+    return 'EvictionError'
+  }
 }
 
 /**
@@ -80,9 +115,14 @@ export class EvictionError extends MsalKeyvError {
  */
 export class AccountEvictedError extends MsalKeyvError {
   override readonly code = 'ERR_ACCOUNT_EVICTED'
+  override readonly status = 401
 
   constructor() {
     super('the assertion was issued before its account was evicted: have the caller get a new one')
+  }
+
+  override get name(): 'AccountEvictedError' {
+    return 'AccountEvictedError'
   }
 }
 
@@ -98,12 +138,19 @@ export class AccountEvictedError extends MsalKeyvError {
  */
 export class AuthorizationResponseError extends MsalKeyvError {
   override readonly code = 'ERR_AUTHORIZATION_RESPONSE'
+  /** 403 when the user or the provider has refused (`access_denied`), else 400. */
+  override readonly status: 400 | 403
   readonly error: string
 
   constructor(error: string) {
     const known = /^[\w.-]{1,64}$/.test(error) ? error : 'invalid_response'
     super(`the sign-in was not completed: ${known}`)
     this.error = known
+    this.status = known === 'access_denied' ? 403 : 400
+  }
+
+  override get name(): 'AuthorizationResponseError' {
+    return 'AuthorizationResponseError'
   }
 }
 
@@ -113,6 +160,7 @@ export class AuthorizationResponseError extends MsalKeyvError {
  */
 export class AuthenticationRequiredError extends MsalKeyvError {
   override readonly code = 'ERR_AUTHENTICATION_REQUIRED'
+  override readonly status = 401
   /** What a token was asked for. */
   readonly scopes: string[]
   /** What the provider or the resource demands beyond, as MSAL's and `beginSignIn`'s `claims`. */
@@ -125,7 +173,7 @@ export class AuthenticationRequiredError extends MsalKeyvError {
     this.claims = details.claims
   }
 
-  override get name(): string {
+  override get name(): 'AuthenticationRequiredError' {
     return 'AuthenticationRequiredError'
   }
 }
@@ -139,7 +187,7 @@ export class LogoutCallbackError extends MsalKeyvError {
   /** OAuth's error code, the one that Back-Channel Logout 1.0 §2.8 answers with. */
   readonly error = 'invalid_request'
   /** The HTTP status to answer with: 400, or 405 when the method is neither GET nor POST. */
-  readonly status: 400 | 405
+  override readonly status: 400 | 405
   /**
    * True when the issuer's keys could not be fetched, and `cause` says why: the token may be valid, and the provider
    * may send it again. False when the request itself is at fault.
@@ -155,6 +203,10 @@ export class LogoutCallbackError extends MsalKeyvError {
     this.status = status
     this.keysUnavailable = keysUnavailable
   }
+
+  override get name(): 'LogoutCallbackError' {
+    return 'LogoutCallbackError'
+  }
 }
 
 /**
@@ -164,12 +216,34 @@ export class LogoutCallbackError extends MsalKeyvError {
 export class GraphNotificationError extends MsalKeyvError {
   override readonly code = 'ERR_GRAPH_NOTIFICATION'
   /** The HTTP status to answer with: 400, or 405 when the method is not POST. */
-  readonly status: 400 | 405
+  override readonly status: 400 | 405
 
   constructor(message: string, status: 400 | 405 = 400) {
     super(message)
     this.status = status
   }
+
+  override get name(): 'GraphNotificationError' {
+    return 'GraphNotificationError'
+  }
+}
+
+/** MSAL's codes for a provider that does not answer. */
+const UNREACHABLE: readonly unknown[] = ['endpoints_resolution_error', 'network_error']
+/** With which a provider says that it cannot answer now. */
+const BUSY: readonly unknown[] = [429, 502, 503, 504]
+
+/**
+ * Gives an error of MSAL the status that web frameworks answer with by themselves, as ours have it: 401 where the user
+ * must sign in, 503 where the provider cannot be reached, else 500. MSAL has a `status` too, the provider's: that is a
+ * 401 for a wrong client secret, which no user can mend.
+ */
+export function withStatus(error: unknown): unknown {
+  if (!(error instanceof Error) || !('errorCode' in error)) return error
+  const { name, errorCode, status } = error as { name: string; errorCode: unknown; status?: unknown }
+  const isUnavailable = UNREACHABLE.includes(errorCode) || BUSY.includes(status)
+  const needsSignIn = name === 'InteractionRequiredAuthError' || errorCode === 'invalid_grant'
+  return Object.assign(error, { status: needsSignIn ? 401 : isUnavailable ? 503 : 500 })
 }
 
 const LONGEST_MESSAGE = 300

@@ -168,6 +168,8 @@ void Promise.reject(new Error('nobody handles this'))`,
   ],
 
   // Secrets
+  'errors are of one copy': ['OURS', "Symbol('msal-keyv:error')"],
+  'errors are named by their classes': ['ConfigurationError.name', '{ return this.constructor.name }'],
   'errors quote SyntaxErrors': ['redacted', "name === 'SyntaxError' || ", ''],
   'errors quote records': ['redacted', ' || QUOTES_A_RECORD.test(message)', ''],
   'errors quote tokens': ['masked', '.replace(LONG_RUN, ', '.replace(/^$/, '],
