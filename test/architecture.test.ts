@@ -1,6 +1,7 @@
-import { globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { root, trackedFiles } from '../tools/tracked.ts'
 
 /** The floors of the house, from the top. A file imports from its own and from those below. */
 const FLOORS: readonly (readonly [name: string, files: RegExp])[] = [
@@ -20,8 +21,8 @@ const FLOORS: readonly (readonly [name: string, files: RegExp])[] = [
   ['the base', /^[\w-]+\.ts$/],
 ]
 
-const src = new URL('../src/', import.meta.url).pathname
-const files = globSync('**/*.ts', { cwd: src }).sort()
+const src = join(root, 'src')
+const files = trackedFiles('src/**/*.ts').map((file) => relative('src', file))
 const sources = new Map(files.map((file) => [file, readFileSync(join(src, file), 'utf8')]))
 
 type Sources = ReadonlyMap<string, string>

@@ -1,11 +1,11 @@
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { root, trackedFiles } from '../tools/tracked.ts'
 import { problemsIn, withImports } from './support/checked-samples.ts'
 import { samplesIn } from './support/samples.ts'
 
-const root = join(import.meta.dirname, '..')
-const documents = globSync(['*.md', 'bench/*.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root })
+const documents = trackedFiles('**/*.md')
 
 describe('samples', () => {
   test('in README.md and docs, they are type-checked against the public types', () => {

@@ -1,13 +1,11 @@
-import { existsSync, globSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { root, trackedFiles } from '../tools/tracked.ts'
 import { samplesIn } from './support/samples.ts'
 
-const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
-const examples = readdirSync(join(root, 'examples'), { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && entry.name !== 'demo')
-  .map(({ name }) => name)
+const examples = trackedFiles('examples/*/package.json').map((file) => basename(dirname(file)))
 
 test('examples/README.md has a row for each example', () => {
   const rows = read('examples/README.md').matchAll(/^\| \[([\w-]+)\]/gm)
@@ -16,10 +14,10 @@ test('examples/README.md has a row for each example', () => {
 
 test.each(['settings.ts', 'store.ts', 'msal.ts', 'answers.ts'])('%s is one file, in many places', (file) => {
   // An API has other settings.
-  const having = examples.filter((name) => !(name === 'web-api' && file === 'settings.ts'))
-  const copies = having
-    .map((name) => `examples/${name}/${file}`)
-    .filter((path) => existsSync(join(root, path)))
+  const isOther = (path: string) => file === 'settings.ts' && path.startsWith('examples/web-api/')
+  const copies = trackedFiles(...examples.map((name) => `examples/${name}/${file}`)).filter(
+    (path) => !isOther(path),
+  )
   expect(copies.length).toBeGreaterThan(3)
   for (const path of copies) expect(read(path), path).toBe(read(`examples/express/${file}`))
 })
@@ -45,15 +43,15 @@ test('each example installs the published library', () => {
   for (const name of examples) {
     const manifest = JSON.parse(read(`examples/${name}/package.json`))
     expect(manifest, name).toMatchObject({ private: true, dependencies: { 'msal-keyv': `^${version}` } })
-    expect(existsSync(join(root, 'examples', name, 'package-lock.json')), name).toBe(false)
   }
+  expect(trackedFiles('**/package-lock.json')).toEqual([])
 })
 
 // They are installed side by side in the test, where one could use what only another has asked for.
 test.each(examples)('%s asks for every package that it imports', (name) => {
   const { dependencies, devDependencies } = JSON.parse(read(`examples/${name}/package.json`))
   const asked = Object.keys({ ...dependencies, ...devDependencies })
-  const files = globSync(`examples/${name}/**/*.{ts,tsx}`, { cwd: root })
+  const files = trackedFiles(`examples/${name}/**/*.{ts,tsx}`)
   const specifiers = files.flatMap((file) => [
     ...read(file).matchAll(/\b(?:from|import|import\() ?'([^'.][^']*)'/g),
   ])

@@ -4,9 +4,9 @@ import { AuthError, ClientAuthError, InteractionRequiredAuthError, ServerError }
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
 import * as library from '../src/index.ts'
+import { root, trackedFiles } from '../tools/tracked.ts'
 import { runSample, sampleUnder } from './support/run-sample.ts'
 
-const root = join(import.meta.dirname, '..')
 const PAGE = 'docs/troubleshooting.md'
 const page = read(PAGE)
 
@@ -159,7 +159,7 @@ function inCode(text: string): string[] {
 
 /** The messages of an error that src throws, with `…` for what is filled in. */
 function messagesOf(error: string): { file: string; text: string }[] {
-  return globSync('src/**/*.ts', { cwd: root }).flatMap((file) => {
+  return trackedFiles('src/**/*.ts').flatMap((file) => {
     const source = ts.createSourceFile(file, read(file), ts.ScriptTarget.Latest)
     const found: { file: string; text: string }[] = []
     const visit = (node: ts.Node): void => {

@@ -1,14 +1,10 @@
 import { execFile } from 'node:child_process'
-import { cp, mkdir, readdir, symlink } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { mkdir, readdir, symlink } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-
-export const root = join(import.meta.dirname, '..')
+import { allTrackedFiles, copyTracked, root } from './tracked.ts'
 
 const run = promisify(execFile)
-
-/** Not of the project, or made by its tools. */
-const LEFT_OUT = new Set(['node_modules', 'dist', 'coverage', '.git', '.cache'])
 
 /**
  * Packs the library as `npm publish` does, built anew, without touching the checkout's `dist`: two packs do not
@@ -18,7 +14,7 @@ const LEFT_OUT = new Set(['node_modules', 'dist', 'coverage', '.git', '.cache'])
  */
 export async function pack(folder: string): Promise<string> {
   const copy = join(folder, 'checkout')
-  await cp(root, copy, { recursive: true, filter: (path) => !LEFT_OUT.has(basename(path)) })
+  await copyTracked(allTrackedFiles(), copy)
   await symlink(join(root, 'node_modules'), join(copy, 'node_modules'))
   await run('npm', ['pack', '--pack-destination', folder], { cwd: copy })
   const tarball = (await readdir(folder)).find((name) => name.endsWith('.tgz'))

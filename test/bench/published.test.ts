@@ -1,7 +1,7 @@
-import { globSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { publish, publishedFiles, publishedResults, readText } from '../../bench/publish.ts'
 import { rounded } from '../../bench/statistics.ts'
+import { trackedFiles } from '../../tools/tracked.ts'
 
 const results = publishedResults()
 if (process.env.UPDATE_DOCS) publish(results)
@@ -24,8 +24,7 @@ describe('the documents are what bench/results/published.json yields', () => {
 
 test('every plot is on the page, with a text for those who cannot see it, and there are no others', () => {
   const drawn = Object.keys(files).filter((path) => path.endsWith('.svg'))
-  const root = new URL('../../', import.meta.url)
-  expect(globSync('docs/**/*.svg', { cwd: root }).toSorted()).toEqual(drawn.toSorted())
+  expect(trackedFiles('docs/**/*.svg')).toEqual(drawn.toSorted())
   for (const path of drawn) {
     expect(page).toMatch(new RegExp(`!\\[[^\\]]{20,}\\]\\(${path.replace('docs/', '')}\\)`))
   }

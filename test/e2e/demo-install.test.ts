@@ -1,24 +1,19 @@
 /** `npm run demo` installs little. Here: it is enough, and it is of the versions that the tests are run with. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cp, mkdir, readFile, symlink } from 'node:fs/promises'
+import { mkdir, readFile, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
+import { copyTracked, root, trackedFiles } from '../../tools/tracked.ts'
 import { HttpBrowser } from '../support/http-browser.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
 
-const root = new URL('../..', import.meta.url).pathname
 const install = 'examples/demo/install'
 
 test('the demo runs with nothing but what its own install brings', async () => {
   const folder = await makeFolder()
   onTestFinished(() => removeFolder(folder))
-  await cp(join(root, 'src'), join(folder, 'src'), { recursive: true })
-  await cp(join(root, 'examples/demo'), join(folder, 'examples/demo'), {
-    recursive: true,
-    filter: (path) => !path.endsWith('node_modules'),
-  })
-  await cp(join(root, 'package.json'), join(folder, 'package.json'))
+  await copyTracked(trackedFiles('package.json', 'src/**', 'examples/demo/**'), folder)
   for (const name of Object.keys((await readPackage(install)).dependencies)) {
     const link = join(folder, install, 'node_modules', name)
     await mkdir(dirname(link), { recursive: true })

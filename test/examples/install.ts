@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { TestProject } from 'vitest/node'
-import { pack, root } from '../../tools/pack.ts'
+import { pack } from '../../tools/pack.ts'
+import { copyTracked, trackedFiles } from '../../tools/tracked.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
 
 declare module 'vitest' {
@@ -20,13 +21,10 @@ export default async function setup({ provide }: TestProject): Promise<() => Pro
   const folder = await makeFolder()
   const packed = join(folder, 'packed')
   const examples = join(folder, 'examples')
-  const source = join(root, 'examples')
-  const names = (await readdir(source, { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory() && entry.name !== 'demo')
-    .map(({ name }) => name)
+  const names = trackedFiles('examples/*/package.json').map((file) => basename(dirname(file)))
   const tarball = await pack(packed)
+  await copyTracked(trackedFiles(`examples/{${names.join()}}/**`), folder)
   for (const name of names) {
-    await cp(join(source, name), join(examples, name), { recursive: true })
     const manifest = join(examples, name, 'package.json')
     const { dependencies, ...rest } = JSON.parse(await readFile(manifest, 'utf8'))
     await writeFile(

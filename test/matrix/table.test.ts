@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Finding, render, withTables, writtenPart } from '../../tools/matrix/table.ts'
 import { matrix } from '../../tools/matrix/versions.ts'
-import { root } from '../../tools/pack.ts'
+import { root } from '../../tools/tracked.ts'
 
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
   engines: { node: string }

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { root } from '../../tools/pack.ts'
+import { root, trackedFiles } from '../../tools/tracked.ts'
 
 const { repository } = JSON.parse(read('package.json')) as { repository: { url: string } }
 const website = repository.url.replace(/^git\+(.*)\.git$/, '$1')
@@ -18,7 +18,7 @@ const packed = new Set(
     ) as [{ files: { path: string }[] }]
   )[0].files.map(({ path }) => path),
 )
-const pages = [...packed].filter((path) => path.endsWith('.md'))
+const pages = trackedFiles('**/*.md').filter((path) => packed.has(path))
 
 describe('links of the published pages', () => {
   test('README, the guides and the policy are published', () => {

@@ -4,7 +4,8 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as library from '../../src/index.ts'
-import { makeConsumer, pack, root } from '../../tools/pack.ts'
+import { makeConsumer, pack } from '../../tools/pack.ts'
+import { root } from '../../tools/tracked.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
 
 const run = promisify(execFile)

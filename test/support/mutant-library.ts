@@ -5,7 +5,7 @@ import { bundleMutant } from './bundled-mutant.ts'
 import type { MutantName } from './mutants.ts'
 import { makeFolder, removeFolder } from './programs.ts'
 
-const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
+const NODE_MODULES = join(import.meta.dirname, '../../node_modules')
 
 export interface MutantLibrary {
   /** The module's URL, for other processes to import. */

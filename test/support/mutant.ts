@@ -4,7 +4,7 @@ import type * as Library from '../../src/index.ts'
 import { bundleMutant } from './bundled-mutant.ts'
 import type { MutantName } from './mutants.ts'
 
-const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
+const NODE_MODULES = join(import.meta.dirname, '../../node_modules')
 
 /** The library, or the module of it that declares `declared`, broken on purpose as the table of mutants says. */
 export async function mutant<Module = typeof Library>(name: MutantName, declared?: string): Promise<Module> {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import ts from 'typescript'
-import { root } from '../pack.ts'
+import { root } from '../tracked.ts'
 
 /**
  * What hosts can call and whose doc comment has no `@example`: exported functions and classes, and the methods of

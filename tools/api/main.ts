@@ -2,7 +2,7 @@
 // With --check it writes nothing and fails where they are not what src says.
 import { cp, glob, mkdir, readFile, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
-import { root } from '../pack.ts'
+import { root } from '../tracked.ts'
 import { withoutExample } from './examples.ts'
 import { writeReference } from './reference.ts'
 import { writeReport } from './report.ts'

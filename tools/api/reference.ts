@@ -1,7 +1,7 @@
 import { cp, glob, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Application, LogLevel } from 'typedoc'
-import { root } from '../pack.ts'
+import { root } from '../tracked.ts'
 
 /**
  * Writes the API reference, from the doc comments of `src`, as Markdown.

@@ -2,7 +2,7 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor'
 import { build } from 'tsup'
-import { root } from '../pack.ts'
+import { root } from '../tracked.ts'
 
 /**
  * Writes the API report, `msal-keyv.api.md`, of the declarations as hosts get them.

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { build } from 'tsup'
 import type { MatrixStore, StoreResult } from '../../test/matrix/run.ts'
-import { root } from '../pack.ts'
+import { root } from '../tracked.ts'
 import type { Project, Runtime } from './install.ts'
 
 const run = promisify(execFile)

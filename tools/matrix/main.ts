@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { MatrixStore } from '../../test/matrix/run.ts'
 import { RedisServer } from '../../test/support/redis-server.ts'
-import { pack, root } from '../pack.ts'
+import { pack } from '../pack.ts'
+import { root } from '../tracked.ts'
 import { bundleContract, compile, runContract } from './check.ts'
 import {
   type ContractSeen,
