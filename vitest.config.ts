@@ -76,7 +76,6 @@ export default defineConfig({
           ...inOneProcess,
           name,
           include: acrossMajors,
-          server: { deps: { inline: [/msal-/] } },
         },
       })),
     ],
