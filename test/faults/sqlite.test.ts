@@ -111,6 +111,8 @@ describe.each(MAJORS)('SQLite, %s', (_, make) => {
   })
 
   test('readOnlyAtStart', async () => {
+    // The first write makes the files beside it. Made later, they would be read-only too, for all but root.
+    await host.signIn(host.entra.user())
     // The folder may be written to: SQLite has files of its own in it.
     const isRoot = process.geteuid?.() === 0
     if (isRoot) chownSync(folder, NOBODY, NOBODY)
