@@ -82,7 +82,7 @@ export class ConfidentialClients {
     }
     this.#clients = new ClientFactory(configuration)
     const answers = new RememberedAnswers(rememberedAnswers)
-    this.#core.accounts.evictions.tell(answers)
+    this.#core.accounts.onEviction(answers)
     this.#silent = new SilentTokens(this.#core, this.#clients, answers)
     this.#api = new ApiTokens(this.#core, this.#clients, answers)
   }

@@ -1,15 +1,20 @@
 import type { ICachePlugin } from '@azure/msal-node'
-import type { Partition } from './accounts/account-snapshot.ts'
+import type { Partition } from './accounts/accounts.ts'
 import { Accounts } from './accounts/accounts.ts'
-import { checkSessionKey, readAssertion } from './accounts/assertion.ts'
 import { GENERATION_LIFETIME } from './accounts/generation.ts'
-import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
-import { checkTenantId } from './accounts/tenant.ts'
+import {
+  type AccountRef,
+  checkTenantId,
+  type HostSession,
+  readAssertion,
+  type SignInRef,
+  signInRef,
+} from './accounts/identity.ts'
 import { TokenRecords } from './accounts/token-records.ts'
 import { report, reportMalformed } from './diagnostics.ts'
 import { AccountPlugin } from './kinds/account.ts'
 import { AppPlugin } from './kinds/app.ts'
-import { LongRunningPlugin } from './kinds/long-running.ts'
+import { checkSessionKey, LongRunningPlugin } from './kinds/long-running.ts'
 import { AssertionPlugin } from './kinds/on-behalf-of.ts'
 import { ReportingPlugin } from './kinds/reporting.ts'
 import { type OneSignIn, SignInPlugin } from './kinds/sign-in.ts'
@@ -82,9 +87,7 @@ export class Core {
   }
 
   async #signedIn(of: SignInRef): Promise<Partition | undefined> {
-    const { partition, isSessionEnded } = await this.accounts.load(of)
-    const isOther = of.generation !== undefined && of.generation !== partition?.generation
-    return isSessionEnded || isOther ? undefined : partition
+    return (await this.accounts.load(of)).signedIn
   }
 
   /** The session for the host to keep. Says so where no logout callback will ever find it. */

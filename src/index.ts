@@ -1,6 +1,6 @@
 import './node-version.ts'
 
-export type { Eviction } from './accounts/evictions.ts'
+export type { Eviction } from './accounts/accounts.ts'
 export type { AccountRef, HostSession } from './accounts/identity.ts'
 export type { SessionInfo } from './accounts/sessions.ts'
 export type { AuthorizationResponse } from './clients/authorization-response.ts'

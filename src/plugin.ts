@@ -1,5 +1,5 @@
 import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azure/msal-node'
-import type { Eviction } from './accounts/evictions.ts'
+import type { Eviction } from './accounts/accounts.ts'
 import {
   type AccountRef,
   checkDirectoryId,

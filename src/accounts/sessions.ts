@@ -41,9 +41,9 @@ export class Sessions {
     this.#links = links
   }
 
-  /** What to read with an account, for a host session that names one. */
-  markKeys({ homeAccountId, sid }: SignInRef): string[] {
-    return sid === undefined ? [] : [this.#names.endedSession(homeAccountId, sid)]
+  /** The key of the mark that would end a host session, if that names a session of the provider. */
+  markKey({ homeAccountId, sid }: SignInRef): string | undefined {
+    return sid === undefined ? undefined : this.#names.endedSession(homeAccountId, sid)
   }
 
   /**
@@ -84,20 +84,18 @@ export class Sessions {
    */
   async list(accounts: readonly LinkedAccount[]): Promise<SessionLink[][]> {
     const sessions = await this.#links.sessionsOf(accounts)
-    const marks = sessions.flatMap((each, index) =>
-      each.map(({ link }) =>
-        this.#names.endedSessionOf(accounts[index]?.homeAccountId ?? '', link.sidDigest ?? ''),
-      ),
-    )
-    const values = await this.#records.readRaw(marks)
-    let next = 0
-    return sessions.map((each) =>
-      each.filter(() => {
-        const mark = markIn(this.#records, values[next], marks[next] ?? '')
-        next++
-        return mark === undefined || mark.signIns.length > 0
+    const marked = sessions.map((each, index) =>
+      each.map((session) => {
+        const { homeAccountId = '' } = accounts[index] ?? {}
+        return { session, key: this.#names.endedSessionOf(homeAccountId, session.link.sidDigest ?? '') }
       }),
     )
+    const stored = await this.#records.readRaw(marked.flat().map(({ key }) => key))
+    const isLive = ({ key }: { readonly key: string }) => {
+      const mark = markIn(this.#records, stored.get(key), key)
+      return mark === undefined || mark.signIns.length > 0
+    }
+    return marked.map((each) => each.filter(isLive).map(({ session }) => session))
   }
 }
 

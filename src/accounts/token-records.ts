@@ -1,9 +1,9 @@
-import { accountKeys } from '../records/key-names.ts'
+import { parseJson } from '../guards.ts'
+import { accountKeys, isAccountsTokenRecord } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
 import { type CurrentGeneration, decodeGeneration, isValid } from './generation.ts'
-import { type ListedRecord, listedRecords, listRecord } from './token-record-list.ts'
 
 /** What the store held under one key at one moment. */
 export interface TokenSnapshot {
@@ -43,8 +43,9 @@ export class TokenRecords {
     if (record?.generationKey === undefined) {
       return { record, isEnded: false, current: { kind: 'none' }, expiresAt }
     }
-    const [value] = await this.#records.readRaw([record.generationKey], timeout)
-    const current = decodeGeneration(value, record.generationKey)
+    const { generationKey } = record
+    const stored = await this.#records.readRaw([generationKey], timeout)
+    const current = decodeGeneration(stored.get(generationKey), generationKey)
     const isEnded = record.generation === undefined || !isValid(record.generation, current)
     return { record: isEnded ? undefined : record, isEnded, current, expiresAt }
   }
@@ -98,5 +99,38 @@ export class TokenRecords {
     } finally {
       unlock()
     }
+  }
+}
+
+/** A token record of an account: its key, and when it expires, in epoch milliseconds. */
+export interface ListedRecord {
+  readonly key: string
+  readonly expiresAt: number
+}
+
+/** The most that an eviction can find; the oldest go first, and are dead until they expire. */
+const MOST_LISTED = 500
+
+/** An account's token records that have not expired; none where the list says nothing readable. */
+export function listedRecords(list: StoredRecord | undefined): ListedRecord[] {
+  const rows = list && parseJson(list.body)
+  if (!Array.isArray(rows)) return []
+  const now = Date.now()
+  return rows.flatMap((row: unknown) => {
+    const [key, expiresAt] = Array.isArray(row) ? (row as unknown[]) : []
+    // Whatever wrote the list: an eviction deletes nothing else by it.
+    const isListed = typeof key === 'string' && isAccountsTokenRecord(key)
+    return isListed && typeof expiresAt === 'number' && expiresAt > now ? [{ key, expiresAt }] : []
+  })
+}
+
+/** @param listed at least one; the last was written last */
+export function listRecord(key: string, listed: readonly ListedRecord[]): StoredRecord {
+  const kept = listed.slice(-MOST_LISTED)
+  return {
+    key,
+    generation: undefined,
+    expiresAt: Math.max(...kept.map(({ expiresAt }) => expiresAt)),
+    body: JSON.stringify(kept.map((each) => [each.key, each.expiresAt])),
   }
 }

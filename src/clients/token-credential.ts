@@ -1,5 +1,5 @@
 import type { AuthenticationResult } from '@azure/msal-node'
-import { checkTenantId } from '../accounts/tenant.ts'
+import { checkTenantId } from '../accounts/identity.ts'
 import { AuthenticationRequiredError, ConfigurationError } from '../errors.ts'
 
 /**

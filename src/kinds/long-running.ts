@@ -1,7 +1,8 @@
-import type { Assertion } from '../accounts/assertion.ts'
-import { GenerationPin } from '../accounts/generation-pin.ts'
+import { GenerationPin } from '../accounts/generation.ts'
+import type { Assertion } from '../accounts/identity.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { AccountEvictedError, ConfigurationError } from '../errors.ts'
+import { isText } from '../guards.ts'
 import { isOnBehalfOf, mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
 import { emptyCache, hasCredentials, type SerializedCache } from '../msal/schema.ts'
 import { adoptOwnerless, divide, NO_OWNER, splitByOwner } from '../msal/split.ts'
@@ -90,4 +91,13 @@ export class LongRunningPlugin extends TokenRecordPlugin {
 function accountOf(cache: SerializedCache): string {
   const [owner = NO_OWNER] = splitByOwner(cache).keys()
   return owner
+}
+
+const LONGEST_SESSION_KEY = 1024
+
+/** @throws {TypeError} without quoting it */
+export function checkSessionKey(sessionKey: unknown): string {
+  const isKey = isText(sessionKey) && sessionKey.length <= LONGEST_SESSION_KEY
+  if (!isKey) throw new TypeError(`sessionKey must be a string of 1 to ${LONGEST_SESSION_KEY} characters`)
+  return sessionKey
 }

@@ -1,4 +1,4 @@
-import { type Assertion, isIssuedBefore } from '../accounts/assertion.ts'
+import { type Assertion, isIssuedBefore } from '../accounts/identity.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { AccountEvictedError, ConfigurationError } from '../errors.ts'
 import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'

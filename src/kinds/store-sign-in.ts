@@ -1,5 +1,4 @@
-import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
-import type { Accounts, BegunSession } from '../accounts/accounts.ts'
+import type { AccountSnapshot, Accounts, BegunSession } from '../accounts/accounts.ts'
 import { checkHomeAccountId } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'

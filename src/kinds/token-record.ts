@@ -2,8 +2,8 @@ import type { Accounts } from '../accounts/accounts.ts'
 import type { TokenRecords, TokenSnapshot } from '../accounts/token-records.ts'
 import { usableUntil } from '../msal/merge.ts'
 import { isEmpty, type SerializedCache } from '../msal/schema.ts'
-import { checksumOf } from '../records/fingerprint.ts'
 import type { StoredRecord } from '../records/record.ts'
+import { checksumOf } from '../records/record.ts'
 import { CachePlugin, type Write } from './cache-plugin.ts'
 
 /** Where a plugin keeps what MSAL acquires. */

@@ -1,5 +1,4 @@
-import type { AccountSnapshot } from '../accounts/account-snapshot.ts'
-import type { Accounts } from '../accounts/accounts.ts'
+import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
 import { importedGeneration } from '../accounts/generation.ts'
 import { checkHomeAccountId } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'

@@ -1,4 +1,4 @@
-import { checksumOf } from '../records/fingerprint.ts'
+import { checksumOf } from '../records/record.ts'
 import { isEmpty, parseCache, parseSerialized, type SerializedCache } from './schema.ts'
 
 /** A text that MSAL can read, in MSAL's own serialization. It is parsed when somebody looks into it. */

@@ -26,9 +26,10 @@ export class Records {
     this.#sealing = sealing
   }
 
-  /** What the store holds under each key, as it is. One store call. */
-  async readRaw(keys: readonly string[], timeout?: number): Promise<unknown[]> {
-    return keys.length === 0 ? [] : this.#store.read(keys, timeout)
+  /** What the store holds under each key, as it is. */
+  async readRaw(keys: readonly string[], timeout?: number): Promise<ReadonlyMap<string, unknown>> {
+    const values = keys.length === 0 ? [] : await this.#store.read(keys, timeout)
+    return new Map(keys.map((key, index) => [key, values[index]]))
   }
 
   /** Those of the records that can be read, by their keys. One store call. */
@@ -100,10 +101,10 @@ export class Records {
   }
 
   /** Those that can be read, by their keys. */
-  openAll(keys: readonly string[], values: readonly unknown[]): Map<string, StoredRecord> {
+  openAll(keys: readonly string[], stored: ReadonlyMap<string, unknown>): Map<string, StoredRecord> {
     const records = new Map<string, StoredRecord>()
-    for (const [index, key] of keys.entries()) {
-      const record = recordIn(this.open(values[index], key))
+    for (const key of keys) {
+      const record = recordIn(this.open(stored.get(key), key))
       if (record !== undefined) records.set(key, record)
     }
     return records

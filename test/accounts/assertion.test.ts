@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { isIssuedBefore, readAssertion } from '../../src/accounts/assertion.ts'
+import { isIssuedBefore, readAssertion } from '../../src/accounts/identity.ts'
 import { mutant } from '../support/mutant.ts'
 
 type Assertions = { readAssertion: typeof readAssertion; isIssuedBefore: typeof isIssuedBefore }

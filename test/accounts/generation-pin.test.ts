@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { CurrentGeneration } from '../../src/accounts/generation.ts'
-import { GenerationPin } from '../../src/accounts/generation-pin.ts'
+import { GenerationPin } from '../../src/accounts/generation.ts'
 
 const NONE: CurrentGeneration = { kind: 'none' }
 const UNREADABLE: CurrentGeneration = { kind: 'unreadable' }

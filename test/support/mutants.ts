@@ -25,7 +25,7 @@ export const MUTANTS = {
   'pin follows the store': ['GenerationPin.admits', 'this.#generation === undefined', 'found !== undefined'],
   'pin never ends': ['GenerationPin.admits', 'this.#isEnded = true', ''],
   'deleted without a fence': [
-    'Evictions.#evict',
+    'Accounts.evict',
     'await this.#records.writeFences(fences).catch((error: unknown) => fail(error, false))',
     '',
   ],
@@ -35,7 +35,7 @@ export const MUTANTS = {
     'return newGeneration()',
   ],
   'eviction leaves a rejection unhandled': [
-    'Evictions.#evict',
+    'Accounts.evict',
     'await this.#records.delete(dead)',
     `await this.#records.delete(dead)
 void Promise.reject(new Error('nobody handles this'))`,
@@ -158,8 +158,8 @@ void Promise.reject(new Error('nobody handles this'))`,
   // Sessions
   'mark of an ended session not read': [
     'AccountSnapshot.isSessionEnded',
-    'return mark !== undefined && (this.#id === undefined || !mark.signIns.includes(this.#id))',
-    'return mark === undefined && this.#id === null',
+    'return mark !== undefined && (id === undefined || !mark.signIns.includes(id))',
+    'return mark === undefined && id === null',
   ],
   'ended sessions count as others': [
     'Sessions.list',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type * as TokenRecordList from '../../src/accounts/token-record-list.ts'
-import { listedRecords, listRecord } from '../../src/accounts/token-record-list.ts'
+import type * as TokenRecordList from '../../src/accounts/token-records.ts'
+import { listedRecords, listRecord } from '../../src/accounts/token-records.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
 import { mutant } from '../support/mutant.ts'
 
