@@ -339,7 +339,7 @@ void Promise.reject(new Error('nobody handles this'))`,
   'malformed body not reported': ['CachePlugin.#readable', 'reportMalformed(this.key)', 'this.key'],
   'record outlives its tokens': [
     'Accounts.commit',
-    'Math.min(snapshot.expiresAt, end)',
+    'Math.min(snapshot.expiresAt, update.expiresAt)',
     'snapshot.expiresAt',
   ],
   'access tokens do not count': [
