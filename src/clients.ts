@@ -19,12 +19,12 @@ import { accountCredential, appCredential, type TokenCredential } from './client
 import type { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
-import { coreOf, KeyvCachePlugin } from './plugin.ts'
+import { coreOf, KeyvCachePlugin, type PluginLike } from './plugin.ts'
 
 /** The options of a {@link KeyvCachePlugin} but the client id, or the plugin to use; and what concerns the clients. */
 export type ConfidentialClientsOptions = (
   | Omit<KeyvCachePluginOptions, 'clientId'>
-  | { plugin: KeyvCachePlugin }
+  | { plugin: PluginLike }
 ) & {
   /**
    * How many of the last answers this process remembers, so that a hit costs little more than its store call: access
@@ -70,10 +70,8 @@ export class ConfidentialClients {
         'plugin has options of its own: pass either plugin or plugin options, not both',
       )
     }
-    this.plugin = 'plugin' in cache ? cache.plugin : new KeyvCachePlugin({ ...cache, clientId })
-    if (!(this.plugin instanceof KeyvCachePlugin)) {
-      throw new ConfigurationError('plugin must be a KeyvCachePlugin')
-    }
+    this.plugin =
+      'plugin' in cache ? (cache.plugin as KeyvCachePlugin) : new KeyvCachePlugin({ ...cache, clientId })
     this.#core = coreOf(this.plugin)
     if (this.#core.clientId !== clientId) {
       throw new ConfigurationError(

@@ -1,6 +1,5 @@
 import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
 import type { Link, ProviderSession } from './accounts/links.ts'
-import { ConfidentialClients } from './clients.ts'
 import type { Core } from './core.ts'
 import { report, trace } from './diagnostics.ts'
 import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
@@ -14,7 +13,7 @@ import {
   resolveLogoutOptions,
 } from './logout/parse.ts'
 import type { CallbackRequest } from './logout/request.ts'
-import { coreOf, KeyvCachePlugin } from './plugin.ts'
+import { coreBehind, type PluginLike } from './plugin.ts'
 
 /** Whose logout callbacks are taken, how they are verified, and what they end. */
 export interface LogoutHandlerOptions extends LogoutOptions {
@@ -44,17 +43,17 @@ export class LogoutHandler {
   readonly #ends: 'account' | 'session'
   readonly #expected: LogoutTokenExpectations
 
-  /** @throws {ConfigurationError} naming the option */
-  constructor(plugin: KeyvCachePlugin | ConfidentialClients, options: LogoutHandlerOptions) {
-    const cache = plugin instanceof ConfidentialClients ? plugin.plugin : plugin
-    if (!(cache instanceof KeyvCachePlugin)) {
-      throw new ConfigurationError('plugin must be a KeyvCachePlugin or a ConfidentialClients')
-    }
+  /**
+   * @param plugin a `KeyvCachePlugin`, or the `ConfidentialClients` that have one
+   * @throws {ConfigurationError} naming the option
+   */
+  constructor(plugin: PluginLike | { readonly plugin: PluginLike }, options: LogoutHandlerOptions) {
+    const core = coreBehind(plugin)
     const { ends = 'account', ...callbacks } = options ?? {}
     if (ends !== 'account' && ends !== 'session') {
       throw new ConfigurationError("ends must be 'account' or 'session'")
     }
-    this.#core = coreOf(cache)
+    this.#core = core
     this.#ends = ends
     this.#expected = resolveLogoutOptions({ ...callbacks, clientId: this.#core.clientId })
     this.#core.accounts.issuers.handle((issuer) => matchesIssuer(issuer, this.#expected.issuer))

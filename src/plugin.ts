@@ -8,6 +8,7 @@ import {
   signInRef,
 } from './accounts/identity.ts'
 import type { SessionInfo } from './accounts/sessions.ts'
+import { SharedKnowledge } from './copies.ts'
 import { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
 import type { SignInPlugin } from './kinds/sign-in.ts'
@@ -15,8 +16,30 @@ import type { ImportReport } from './migrate/import.ts'
 import { sessionIdOf } from './msal/provider-sessions.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
 import type { StoreCheck } from './store/check.ts'
+import { PACKAGE_VERSION } from './version.ts'
 
-export let coreOf: (plugin: KeyvCachePlugin) => Core
+/** What a copy of this package does with another's core is all that there is in it: only the same version may. */
+const cores = new SharedKnowledge<Core>('plugin', PACKAGE_VERSION)
+
+/** A {@link KeyvCachePlugin}, also one of another copy of this package in the process. */
+export type PluginLike = Pick<KeyvCachePlugin, keyof KeyvCachePlugin>
+
+/** @throws {ConfigurationError} when it is no plugin, or of another version of this package */
+export function coreOf(plugin: PluginLike): Core {
+  const core = cores.get(plugin)
+  if (core === undefined) throw new ConfigurationError('plugin must be a KeyvCachePlugin')
+  return core
+}
+
+/** As {@link coreOf}, also of the plugin that `ConfidentialClients` have. */
+export function coreBehind(holder: PluginLike | { readonly plugin: PluginLike }): Core {
+  const { plugin = holder } = (holder ?? {}) as { plugin?: unknown }
+  const core = cores.get(plugin)
+  if (core === undefined) {
+    throw new ConfigurationError('plugin must be a KeyvCachePlugin or a ConfidentialClients')
+  }
+  return core
+}
 
 /**
  * MSAL Node's token cache in a Keyv store, one partition per account. Make one for an application and keep it.
@@ -39,16 +62,13 @@ export let coreOf: (plugin: KeyvCachePlugin) => Core
  * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
  */
 export class KeyvCachePlugin implements ICachePlugin {
-  static {
-    coreOf = (plugin) => plugin.#core
-  }
-
   readonly #core: Core
   readonly #signIn: SignInPlugin
 
   /** @throws {ConfigurationError} naming the option */
   constructor(options: KeyvCachePluginOptions) {
     this.#core = new Core(options)
+    cores.set(this, this.#core)
     this.#signIn = this.#core.forSignIn()
   }
 

@@ -1,2 +1,2 @@
 /** This package's version; a test compares it with package.json. */
-export const VERSION = '0.1.0'
+export const PACKAGE_VERSION = '0.1.0'

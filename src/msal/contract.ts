@@ -1,6 +1,6 @@
 import { version as msalVersion, type TokenCache, type TokenCacheContext } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
-import { VERSION } from '../version.ts'
+import { PACKAGE_VERSION } from '../version.ts'
 import { hasMark, markedCache } from './marker.ts'
 import { emptyCache, isEmpty, parseCache } from './schema.ts'
 
@@ -112,7 +112,7 @@ async function tryOut(cache: TokenCache, guarded: <Result>(run: () => Result) =>
 
 function broken(what: string): never {
   throw new ConfigurationError(
-    `@azure/msal-node does not do what msal-keyv ${VERSION} relies on: ${what}. msal-keyv sees ` +
+    `@azure/msal-node does not do what msal-keyv ${PACKAGE_VERSION} relies on: ${what}. msal-keyv sees ` +
       `@azure/msal-node ${msalVersion}; see the peer dependency for the versions that work, and update msal-keyv`,
   )
 }

@@ -1,4 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { oneForAllCopies, SharedKnowledge } from '../copies.ts'
 import { type StoreOperation, StoreUnavailableError } from '../errors.ts'
 import { adapterOf, isInMap, isProven, isUnparseable, type KeyvLike, mayBeUnparseable } from './adapter.ts'
 
@@ -29,9 +30,7 @@ interface Call {
 
 // Keyv reports a failed call by an `error` event and a plain result. The event is emitted in the asynchronous
 // context of the call it belongs to, so this tells whose it is, under concurrency too.
-const calls = new AsyncLocalStorage<Call>()
-/** The calls in flight on a Keyv that is listened to. */
-const live = new WeakMap<KeyvLike, Set<Call>>()
+const calls = oneForAllCopies('calls 1', () => new AsyncLocalStorage<Call>())
 
 /** The first connection of an adapter that makes one. */
 interface Connection {
@@ -40,7 +39,14 @@ interface Connection {
   readonly attempt: Call
 }
 
-const connections = new WeakMap<KeyvLike, Connection>()
+/** What is known of a Keyv that is listened to. */
+interface Listened {
+  readonly inFlight: Set<Call>
+  connection: Connection | undefined
+}
+
+/** Its protocol is the shape of {@link Listened}, and of the {@link Call} that the asynchronous context holds. */
+const stores = new SharedKnowledge<Listened>('store', '1')
 
 /**
  * A Keyv store whose failures look like failures: every call ends in time, and an outage is never a miss.
@@ -51,13 +57,13 @@ const connections = new WeakMap<KeyvLike, Connection>()
 export class KeyvStore {
   readonly #keyv: KeyvLike
   readonly #timeout: number
-  readonly #inFlight: Set<Call>
+  readonly #listened: Listened
 
   /** @param timeout milliseconds that one call may take */
   constructor(keyv: KeyvLike, timeout: number) {
     this.#keyv = keyv
     this.#timeout = timeout
-    this.#inFlight = listen(keyv)
+    this.#listened = listen(keyv)
   }
 
   /** The longest that one call may take, in milliseconds. */
@@ -228,7 +234,7 @@ export class KeyvStore {
     }
     // After a blocked event loop, timers come before sockets, and an immediate after both: an answer that is there counts.
     const timer = setTimeout(() => setImmediate(expire), timeout)
-    this.#inFlight.add(call)
+    this.#listened.inFlight.add(call)
     try {
       calls.run(call, () => made.then(() => run(call)).then(resolve, reject))
       return await promise
@@ -237,7 +243,7 @@ export class KeyvStore {
       throw new StoreUnavailableError(operation, { timedOut: false, cause: error })
     } finally {
       call.ended = true
-      this.#inFlight.delete(call)
+      this.#listened.inFlight.delete(call)
       clearTimeout(timer)
     }
   }
@@ -247,13 +253,15 @@ export class KeyvStore {
    * a connected one, so that concurrent first calls fail, or are answered with misses on a Redis Cluster.
    */
   #connection(): Connection {
-    const known = connections.get(this.#keyv)
+    const known = this.#listened.connection
     if (known !== undefined) return known
     const attempt = newCall()
     const made = calls.run(attempt, () => this.#connect(attempt))
-    made.catch(() => connections.delete(this.#keyv))
+    made.catch(() => {
+      this.#listened.connection = undefined
+    })
     const connection = { made, attempt }
-    connections.set(this.#keyv, connection)
+    this.#listened.connection = connection
     return connection
   }
 
@@ -277,14 +285,15 @@ function atLeastOne(ttl: number): number {
   return Math.max(1, Math.ceil(ttl))
 }
 
-/** The calls in flight on a Keyv, whose `error` events are attributed from now on. */
-function listen(keyv: KeyvLike): Set<Call> {
-  const known = live.get(keyv)
+/** What is known of a Keyv, whose `error` events are attributed from now on. */
+function listen(keyv: KeyvLike): Listened {
+  const known = stores.get(keyv)
   if (known !== undefined) return known
   const inFlight = new Set<Call>()
-  live.set(keyv, inFlight)
+  const listened = { inFlight, connection: undefined }
+  stores.set(keyv, listened)
   keyv.on('error', (error) => attributeError(error, inFlight))
-  return inFlight
+  return listened
 }
 
 function attributeError(error: unknown, inFlight: ReadonlySet<Call>): void {

@@ -4,7 +4,7 @@ import Keyv from 'keyv'
 import { describe, expect, test } from 'vitest'
 import { emptyCache } from '../../src/msal/schema.ts'
 import { KeyvCachePlugin } from '../../src/plugin.ts'
-import { VERSION } from '../../src/version.ts'
+import { PACKAGE_VERSION } from '../../src/version.ts'
 import { CLIENT_ID, EntraStandIn } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 import { keysOf } from '../support/stored.ts'
@@ -140,7 +140,7 @@ describe('an MSAL Node that breaks what we rest on is named at the first use', (
       const error: unknown = await use().catch((reason: unknown) => reason)
       expect(error).toMatchObject({ code: 'ERR_CONFIGURATION', message: expect.stringMatching(complaint) })
       expect((error as Error).message).toContain(`@azure/msal-node ${msalVersion}`)
-      expect((error as Error).message).toContain(`msal-keyv ${VERSION}`)
+      expect((error as Error).message).toContain(`msal-keyv ${PACKAGE_VERSION}`)
     }
     expect(await plugin.isSignedIn(user)).toBe(true)
   })
@@ -206,5 +206,5 @@ test('however often memory is cleared meanwhile, the next use is not refused for
 
 test('the version that errors name is that of package.json', () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
-  expect(VERSION).toBe(version)
+  expect(PACKAGE_VERSION).toBe(version)
 })

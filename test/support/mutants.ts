@@ -168,6 +168,10 @@ void Promise.reject(new Error('nobody handles this'))`,
   ],
 
   // Secrets
+  // Copies of the package in one process
+  'another version': ['PACKAGE_VERSION', "'0.0.1'"],
+  'another protocol of the store': ['stores', "'1'", "'0'"],
+  'copies do not know each other': ['REGISTRY', "Symbol('msal-keyv')"],
   'errors are of one copy': ['OURS', "Symbol('msal-keyv:error')"],
   'errors are named by their classes': ['ConfigurationError.name', '{ return this.constructor.name }'],
   'errors quote SyntaxErrors': ['redacted', "name === 'SyntaxError' || ", ''],
