@@ -1,4 +1,5 @@
 import { ClientAssertion, type Configuration, CryptoProvider } from '@azure/msal-node'
+import { BoundedMap } from '../bounded-map.ts'
 
 type Auth = Configuration['auth']
 
@@ -15,22 +16,16 @@ export function sharedCredentials(auth: Auth): Auth {
   if (clientCertificate === undefined || others.clientAssertion || others.clientSecret) return auth
   const { thumbprint, thumbprintSha256, privateKey, x5c } = clientCertificate
   if (!privateKey || !(thumbprintSha256 || thumbprint)) return auth
-  const assertions = new Map<string, ClientAssertion>()
+  const assertions = new BoundedMap<ClientAssertion>(MOST_ASSERTIONS)
   const crypto = new CryptoProvider()
   return {
     ...others,
     clientAssertion: async ({ clientId, tokenEndpoint = '' }) => {
-      const known = assertions.get(tokenEndpoint)
-      const assertion =
-        known ??
-        (thumbprintSha256
+      const assertion = assertions.getOrMake(tokenEndpoint, () =>
+        thumbprintSha256
           ? ClientAssertion.fromCertificateWithSha256Thumbprint(thumbprintSha256, privateKey, x5c)
-          : ClientAssertion.fromCertificate(thumbprint ?? '', privateKey, x5c))
-      if (known === undefined) {
-        const [oldest] = assertions.keys()
-        if (assertions.size >= MOST_ASSERTIONS && oldest !== undefined) assertions.delete(oldest)
-        assertions.set(tokenEndpoint, assertion)
-      }
+          : ClientAssertion.fromCertificate(thumbprint ?? '', privateKey, x5c),
+      )
       return assertion.getJwt(crypto, clientId, tokenEndpoint)
     },
   }

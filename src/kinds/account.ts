@@ -4,10 +4,16 @@ import { GenerationPin } from '../accounts/generation.ts'
 import type { SignInRef } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
-import { isOnBehalfOf, mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
-import { providerSessions } from '../msal/provider-sessions.ts'
-import { countEntities, emptyCache, isEmpty, type SerializedCache, unknownSections } from '../msal/schema.ts'
-import { adoptOwnerless, divide, isOnlyOf } from '../msal/split.ts'
+import { mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
+import {
+  countEntities,
+  emptyCache,
+  isEmpty,
+  providerSessions,
+  type SerializedCache,
+  unknownSections,
+} from '../msal/schema.ts'
+import { adoptOwnerless, divide, isOnBehalfOf, isOnlyOf } from '../msal/split.ts'
 import { CachePlugin, type Write } from './cache-plugin.ts'
 import { commitSignIn } from './store-sign-in.ts'
 

@@ -1,8 +1,8 @@
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
-import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
+import { lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
 import { countEntities, emptyCache, type SerializedCache } from '../msal/schema.ts'
-import { isUsers, NO_OWNER, splitByOwner } from '../msal/split.ts'
+import { isOnBehalfOf, isUsers, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import { type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /** Shows MSAL the application's own tokens for one tenant, and stores nothing else there (P1). */

@@ -1,9 +1,9 @@
 import { type Assertion, isIssuedBefore } from '../accounts/identity.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { AccountEvictedError, ConfigurationError } from '../errors.ts'
-import { isOnBehalfOf, lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
+import { lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
 import { emptyCache, type SerializedCache } from '../msal/schema.ts'
-import { NO_OWNER, splitByOwner } from '../msal/split.ts'
+import { isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import { isRemoval, type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /** Shows MSAL what was acquired on behalf of the bearer of one incoming token. */

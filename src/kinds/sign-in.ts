@@ -1,9 +1,8 @@
 import type { Accounts, BegunSession } from '../accounts/accounts.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
-import { isOnBehalfOf } from '../msal/merge.ts'
 import { countEntities, emptyCache, isEmpty, type SerializedCache } from '../msal/schema.ts'
-import { NO_OWNER, splitByOwner } from '../msal/split.ts'
+import { isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import { CachePlugin, type Write } from './cache-plugin.ts'
 import { storeSignIn } from './store-sign-in.ts'
 

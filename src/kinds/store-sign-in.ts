@@ -3,8 +3,7 @@ import { checkHomeAccountId } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
-import { providerSessions } from '../msal/provider-sessions.ts'
-import { environmentsOf, parseCache, type SerializedCache } from '../msal/schema.ts'
+import { environmentsOf, parseCache, providerSessions, type SerializedCache } from '../msal/schema.ts'
 
 /** What is known of a sign-in beyond its tokens. */
 export interface SignInDetails {

@@ -4,8 +4,7 @@ import { checkHomeAccountId } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'
 import { GUID } from '../guards.ts'
 import { usableUntil, withoutExpired } from '../msal/merge.ts'
-import { providerSessions } from '../msal/provider-sessions.ts'
-import { countEntities, environmentsOf } from '../msal/schema.ts'
+import { countEntities, environmentsOf, providerSessions } from '../msal/schema.ts'
 import { type SalvagedAccount, salvage } from './salvage.ts'
 
 /** What became of a cache that was imported. */

@@ -1,8 +1,7 @@
 import { version as msalVersion, type TokenCache, type TokenCacheContext } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
 import { PACKAGE_VERSION } from '../version.ts'
-import { hasMark, markedCache } from './marker.ts'
-import { emptyCache, isEmpty, parseCache } from './schema.ts'
+import { emptyCache, isEmpty, parseCache, type SerializedCache } from './schema.ts'
 
 const METHODS = [
   'serialize',
@@ -115,4 +114,24 @@ function broken(what: string): never {
     `@azure/msal-node does not do what msal-keyv ${PACKAGE_VERSION} relies on: ${what}. msal-keyv sees ` +
       `@azure/msal-node ${msalVersion}; see the peer dependency for the versions that work, and update msal-keyv`,
   )
+}
+
+const MARK_PREFIX = 'appmetadata-msal-keyv-'
+
+/**
+ * A cache that adds nothing but a mark to MSAL's memory, by which it can be seen later whether memory was cleared:
+ * app metadata is serialized, is kept by `removeAccount`, and is cleared with all the rest.
+ */
+export function markedCache(mark: string): string {
+  const entity = { client_id: 'msal-keyv', environment: `${mark}.msal-keyv.invalid` }
+  return JSON.stringify({ ...emptyCache(), AppMetadata: { [`${MARK_PREFIX}${mark}`]: entity } })
+}
+
+export function hasMark(cache: SerializedCache, mark: string): boolean {
+  return Object.hasOwn(cache.AppMetadata, `${MARK_PREFIX}${mark}`)
+}
+
+export function withoutMarks(cache: SerializedCache): SerializedCache {
+  const kept = Object.entries(cache.AppMetadata).filter(([key]) => !key.startsWith(MARK_PREFIX))
+  return { ...cache, AppMetadata: Object.fromEntries(kept) }
 }

@@ -1,10 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { isDeepStrictEqual } from 'node:util'
 import type { TokenCache, TokenCacheContext } from '@azure/msal-node'
 import { Locks, type Release } from '../records/locks.ts'
-import { acquiredBetween } from './acquired.ts'
-import { checkContract, checkMethods } from './contract.ts'
-import { hasMark, markedCache, withoutMarks } from './marker.ts'
-import { parseSerialized, type SerializedCache } from './schema.ts'
+import { checkContract, checkMethods, hasMark, markedCache, withoutMarks } from './contract.ts'
+import { emptyCache, OWNED_SECTIONS, parseSerialized, type SerializedCache } from './schema.ts'
 
 /** From a write's load to its commit MSAL does no input or output, so a turn is a matter of microtasks. */
 const TURN_PATIENCE = 1000
@@ -150,4 +149,24 @@ export class Turn {
   #dropSnapshot(): void {
     this.#cache.deserialize('')
   }
+}
+
+/**
+ * What a call acquired: the entities that are new or another than before, the accounts that they are of, and all app
+ * metadata.
+ */
+export function acquiredBetween(before: SerializedCache, after: SerializedCache): SerializedCache {
+  const acquired: SerializedCache = { ...emptyCache(), AppMetadata: after.AppMetadata }
+  const owners = new Set<string>()
+  for (const section of OWNED_SECTIONS) {
+    for (const [key, entity] of Object.entries(after[section])) {
+      if (isDeepStrictEqual(before[section][key], entity)) continue
+      Object.assign(acquired[section], { [key]: entity })
+      owners.add(entity.home_account_id)
+    }
+  }
+  for (const [key, account] of Object.entries(after.Account)) {
+    if (owners.has(account.home_account_id)) acquired.Account[key] = account
+  }
+  return acquired
 }

@@ -133,8 +133,3 @@ function scopesOf({ target }: AccessToken): string[] {
   const others = scopes.filter((scope) => !OIDC_SCOPES.includes(scope))
   return others.length > 0 ? others : scopes
 }
-
-/** Whether this is the answer to an on-behalf-of request: tokens for an incoming assertion, not for a sign-in. */
-export function isOnBehalfOf(acquired: SerializedCache): boolean {
-  return Object.values(acquired.AccessToken).some((token) => token.userAssertionHash !== undefined)
-}

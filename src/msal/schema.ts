@@ -1,7 +1,10 @@
 import type { JsonCache } from '@azure/msal-node'
+import type { DirectoryUser, ProviderSession } from '../accounts/links.ts'
+import { BoundedMap } from '../bounded-map.ts'
 import { ConfigurationError } from '../errors.ts'
-import { isObject, isString, parseJson } from '../guards.ts'
-import { readClaims } from '../jwt.ts'
+import { guidOf, isObject, isString, isText, parseJson } from '../guards.ts'
+import { claimsOf, readClaims } from '../jwt.ts'
+import { checksumOf } from '../records/record.ts'
 
 /** MSAL's serialized cache, shared by all MSALs. Sections that this MSAL does not know survive as they are. */
 export type SerializedCache = JsonCache & Record<string, unknown>
@@ -110,4 +113,77 @@ function hasTextClaims(claims: Record<string, unknown> | undefined): boolean {
   return (
     claims !== undefined && TEXT_CLAIMS.every((name) => claims[name] === undefined || isString(claims[name]))
   )
+}
+
+/** A text that MSAL can read, in MSAL's own serialization. It is parsed when somebody looks into it. */
+export class Readable {
+  readonly text: string
+  #cache: SerializedCache | undefined
+
+  constructor(text: string, cache?: SerializedCache) {
+    this.text = text
+    this.#cache = cache
+  }
+
+  get cache(): SerializedCache {
+    this.#cache ??= parseSerialized(this.text)
+    return this.#cache
+  }
+}
+
+const MOST_REMEMBERED = 10_000
+
+/**
+ * MSAL deserializes anything into something, so what it is given is looked at before (P8). Of what was found readable
+ * a checksum is remembered, since the same text comes again with every call of an account. A forged checksum gains
+ * nothing: whoever can write a record in plaintext can as well write one that MSAL can read.
+ */
+export class ReadableTexts {
+  readonly #remembered = new BoundedMap<true>(MOST_REMEMBERED)
+
+  /** Undefined for what is no token cache, or an empty one. */
+  read(text: string): Readable | undefined {
+    const checksum = checksumOf(text)
+    if (this.#remembered.has(checksum)) return new Readable(text)
+    const cache = parseCache(text)
+    if (cache === undefined || isEmpty(cache)) return undefined
+    this.#remembered.set(checksum, true)
+    return new Readable(text, cache)
+  }
+}
+
+/**
+ * The provider's sessions that a cache has ID tokens of. `sid` is an optional claim with Entra ID; there the
+ * authorization response's `session_state` equals the later `sid`.
+ */
+export function providerSessions(cache: SerializedCache, sessionState?: string): ProviderSession[] {
+  return Object.values(cache.IdToken).flatMap(({ secret }) => {
+    const claims = claimsOf(secret)
+    const issuer = text(claims.iss)
+    if (issuer === undefined) return []
+    const sid = text(claims.sid)
+    return [
+      {
+        issuer,
+        sid,
+        sessionState: sid === undefined ? text(sessionState) : undefined,
+        subject: text(claims.sub),
+        directoryUser: directoryUser(claims),
+      },
+    ]
+  })
+}
+
+/** The name of the provider's session: the ID token's `sid`, else the authorization response's `session_state`. */
+export function sessionIdOf(claims: object | undefined, sessionState?: string): string | undefined {
+  return text((claims as { sid?: unknown } | undefined)?.sid) ?? text(sessionState)
+}
+
+function directoryUser({ tid, oid }: Record<string, unknown>): DirectoryUser | undefined {
+  const [tenantId, objectId] = [guidOf(tid), guidOf(oid)]
+  return tenantId === undefined || objectId === undefined ? undefined : { tenantId, objectId }
+}
+
+function text(value: unknown): string | undefined {
+  return isText(value) ? value : undefined
 }

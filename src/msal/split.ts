@@ -75,6 +75,11 @@ export function isUsers(ownerless: SerializedCache): boolean {
   return nonApp || Object.values(AccessToken).some(({ target }) => hasUserScope(target))
 }
 
+/** Whether this is the answer to an on-behalf-of request: tokens for an incoming assertion, not for a sign-in. */
+export function isOnBehalfOf(acquired: SerializedCache): boolean {
+  return Object.values(acquired.AccessToken).some((token) => token.userAssertionHash !== undefined)
+}
+
 function hasUserScope(target: string): boolean {
   return target.split(' ').some((scope) => USER_SCOPES.has(scope))
 }

@@ -1,5 +1,5 @@
 import { createHmac, hash } from 'node:crypto'
-import { Memo } from './memo.ts'
+import { BoundedMap } from '../bounded-map.ts'
 
 /** Whether this is the name of a long-running process's record, which holds a refresh token. */
 export function isLongRunning(key: string): boolean {
@@ -57,15 +57,15 @@ const MOST_NAMED = 1000
  */
 export class KeyNames {
   readonly #options: KeyNamesOptions
-  readonly #accounts = new Memo<AccountKeys>(MOST_NAMED)
-  readonly #sids = new Memo<string>(MOST_NAMED)
+  readonly #accounts = new BoundedMap<AccountKeys>(MOST_NAMED)
+  readonly #sids = new BoundedMap<string>(MOST_NAMED)
 
   constructor(options: KeyNamesOptions) {
     this.#options = options
   }
 
   account(homeAccountId: string): AccountKeys {
-    return this.#accounts.get(homeAccountId, () =>
+    return this.#accounts.getOrMake(homeAccountId, () =>
       accountKeys(`mk1_{${this.#digest('account', homeAccountId)}}_g`),
     )
   }
@@ -103,7 +103,7 @@ export class KeyNames {
   }
 
   sidDigest(sid: string): string {
-    return this.#sids.get(sid, () => this.#digest('ended', sid))
+    return this.#sids.getOrMake(sid, () => this.#digest('ended', sid))
   }
 
   /** The replay mark of a logout token that was carried out. */

@@ -6,8 +6,8 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
+import { BoundedMap } from '../bounded-map.ts'
 import type { SealingKeys } from './encryption-keys.ts'
-import { Memo } from './memo.ts'
 
 export interface SealingOptions {
   /** Undefined: nothing is sealed, and plaintext is what records are. */
@@ -105,14 +105,14 @@ const MOST_SUBKEYS = 1000
  */
 class DerivationKey {
   readonly #extracted: KeyObject
-  readonly #subkeys = new Memo<KeyObject>(MOST_SUBKEYS)
+  readonly #subkeys = new BoundedMap<KeyObject>(MOST_SUBKEYS)
 
   constructor(key: KeyObject) {
     this.#extracted = createSecretKey(createHmac('sha256', NO_SALT).update(key.export()).digest())
   }
 
   subkey(recordKey: string): KeyObject {
-    return this.#subkeys.get(recordKey, () => {
+    return this.#subkeys.getOrMake(recordKey, () => {
       const info = `msal-keyv.seal.v1.${recordKey}`
       return createSecretKey(createHmac('sha256', this.#extracted).update(`${info}\x01`).digest())
     })

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { acquiredBetween } from '../../src/msal/acquired.ts'
+import { acquiredBetween } from '../../src/msal/memory.ts'
 import { emptyCache } from '../../src/msal/schema.ts'
 import { accessTokenOf, accountOf, cacheOf, refreshTokenOf } from '../support/entities.ts'
 

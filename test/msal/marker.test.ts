@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { hasMark, markedCache, withoutMarks } from '../../src/msal/marker.ts'
+import { hasMark, markedCache, withoutMarks } from '../../src/msal/contract.ts'
 import { parseSerialized } from '../../src/msal/schema.ts'
 import { EntraStandIn } from '../support/entra.ts'
 

@@ -1,13 +1,7 @@
 import { describe, expect, test } from 'vitest'
-import {
-  isOnBehalfOf,
-  lastUseOf,
-  mergeCaches,
-  supersede,
-  usableUntil,
-  withoutExpired,
-} from '../../src/msal/merge.ts'
+import { lastUseOf, mergeCaches, supersede, usableUntil, withoutExpired } from '../../src/msal/merge.ts'
 import { parseSerialized } from '../../src/msal/schema.ts'
+import { isOnBehalfOf } from '../../src/msal/split.ts'
 import { accessTokenOf, accountOf, cacheOf, idTokenOf, refreshTokenOf } from '../support/entities.ts'
 import { EntraStandIn } from '../support/entra.ts'
 

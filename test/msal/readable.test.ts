@@ -1,7 +1,6 @@
 import { beforeEach, expect, test, vi } from 'vitest'
-import type * as ReadableModule from '../../src/msal/readable.ts'
-import { ReadableTexts } from '../../src/msal/readable.ts'
-import { emptyCache } from '../../src/msal/schema.ts'
+import type * as ReadableModule from '../../src/msal/schema.ts'
+import { emptyCache, ReadableTexts } from '../../src/msal/schema.ts'
 import { refreshTokenOf } from '../support/entities.ts'
 import { mutant } from '../support/mutant.ts'
 

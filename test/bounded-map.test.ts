@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
-import { Memo } from '../../src/records/memo.ts'
+import { BoundedMap } from '../src/bounded-map.ts'
 
 /** A memo, and what it had to make. */
 function memo(most: number) {
   const made: string[] = []
-  const values = new Memo<string>(most)
+  const values = new BoundedMap<string>(most)
   const get = (key: string) =>
-    values.get(key, () => {
+    values.getOrMake(key, () => {
       made.push(key)
       return key.toUpperCase()
     })
@@ -26,10 +26,10 @@ test('keeps so many: the oldest leave first, and are made again', () => {
 })
 
 test('keeps nothing of what could not be made', () => {
-  const values = new Memo<string>(1)
+  const values = new BoundedMap<string>(1)
   const fail = () => {
     throw new Error('no')
   }
-  expect(() => values.get('a', fail)).toThrow('no')
-  expect(values.get('a', () => 'A')).toBe('A')
+  expect(() => values.getOrMake('a', fail)).toThrow('no')
+  expect(values.getOrMake('a', () => 'A')).toBe('A')
 })
