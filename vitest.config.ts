@@ -1,5 +1,6 @@
 import { defineConfig } from 'vitest/config'
 import { LONG } from './test/support/length.ts'
+import { NotInstalled, SKIPPING } from './test/support/not-installed.ts'
 import { AS_USERS_INSTALL } from './vitest.examples.config.ts'
 
 // Some hundred processes are started, and most of what each does is to compile the same modules.
@@ -20,9 +21,19 @@ const acrossMajors = [
   'test/clients/token-credential.test.ts',
 ]
 
+/** What the library does not need to be right: the demo, the benchmark, the tools, how src and docs are kept. */
+const rest = [
+  'test/{architecture,examples-doc,troubleshooting}.test.ts',
+  'test/bench/**/*.test.ts',
+  'test/e2e/{demo,demo-install,demo-settings,demo-store,demo-story,page}.test.ts',
+  'test/matrix/table.test.ts',
+  'test/package/links.test.ts',
+  'test/support/{mutants,servers,tracked}.test.ts',
+]
+
 /** What starts servers, browsers or other processes: it would disturb a neighbour in the same process. */
 const withServers = [
-  'test/e2e/{demo,demo-install,demo-settings,front-channel,logout,page}.test.ts',
+  'test/e2e/{front-channel,logout}.test.ts',
   'test/faults/!(table).test.ts',
   'test/heap.test.ts',
   'test/migrate/{many-accounts,paths}.test.ts',
@@ -33,7 +44,6 @@ const withServers = [
   'test/store/{check,keyv-store,unparseable}.test.ts',
   'test/stores-doc.test.ts',
   'test/stress/stress.test.ts',
-  'test/support/servers.test.ts',
 ]
 
 /** Many small files: a process for each costs more than its tests. */
@@ -44,6 +54,12 @@ export default defineConfig({
   test: {
     // Vitest leaves one core to itself, and would use one of two.
     maxWorkers: 2,
+    reporters: [
+      ...(process.env.GITHUB_ACTIONS === undefined ? [] : ['github-actions']),
+      'default',
+      new NotInstalled(),
+    ],
+    onConsoleLog: (log) => !log.startsWith(SKIPPING),
     coverage: { include: ['src/**'] },
     projects: [
       // Everything runs on an MSAL that keeps to its contract and to nothing else.
@@ -53,7 +69,7 @@ export default defineConfig({
           ...inOneProcess,
           name: 'sealed',
           include: ['test/**/*.test.ts'],
-          exclude: [...withServers, ...AS_USERS_INSTALL],
+          exclude: [...withServers, ...rest, ...AS_USERS_INSTALL],
         },
       },
       {
@@ -68,6 +84,7 @@ export default defineConfig({
           sequence: { groupOrder: 1 },
         },
       },
+      { test: { ...sealed, name: 'rest', include: rest, retry: 1, sequence: { groupOrder: 2 } } },
       { test: { ...test, ...inOneProcess, name: 'msal-node-7', include: acrossMajors } },
       ...['msal-node-3', 'msal-node-5', 'msal-node-6'].map((name) => ({
         resolve: { alias: { '@azure/msal-node': name } },

@@ -5,26 +5,28 @@ import { constants, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { freePort } from './free-port.ts'
+import { SKIPPING } from './not-installed.ts'
 
 const run = promisify(execFile)
 
-const debianPackages = {
-  'redis-server': 'redis-server',
-  openssl: 'openssl',
-  initdb: 'postgresql',
-  postgres: 'postgresql',
-  memcached: 'memcached',
-  mariadbd: 'mariadb-server',
-  etcd: 'etcd-server',
+/** Which packages bring them, on Debian and with Homebrew. */
+const packages = {
+  'redis-server': ['redis-server', 'redis'],
+  openssl: ['openssl', 'openssl'],
+  initdb: ['postgresql', 'postgresql@17'],
+  postgres: ['postgresql', 'postgresql@17'],
+  memcached: ['memcached', 'memcached'],
+  mariadbd: ['mariadb-server', 'mariadb'],
+  etcd: ['etcd-server', 'etcd'],
 } as const
 
 /** A program that some tests start. */
-export type Program = keyof typeof debianPackages
+export type Program = keyof typeof packages
 
 /** The path of a program, or undefined where it is not installed. */
 export function findProgram(name: Program): string | undefined {
   const onPath = (process.env.PATH ?? '').split(delimiter).filter(Boolean)
-  return [...onPath, '/usr/sbin', ...debianPostgres()].map((folder) => join(folder, name)).find(isExecutable)
+  return [...onPath, '/usr/sbin', ...offPath()].map((folder) => join(folder, name)).find(isExecutable)
 }
 
 /** The path of a program that must be installed. */
@@ -46,7 +48,7 @@ export function missingProgram(...names: readonly Program[]): boolean {
     if (process.env.CI === 'true') {
       throw new Error(howToInstall(name))
     }
-    console.warn(`SKIPPING TESTS: ${howToInstall(name)}`)
+    console.warn(SKIPPING + howToInstall(name))
   }
   return missing.length > 0
 }
@@ -151,12 +153,18 @@ export function onDeath(script: string, ...args: readonly string[]): () => void 
 }
 
 function howToInstall(name: Program): string {
-  return `"${name}" is not installed; on Debian and Ubuntu: apt-get install ${debianPackages[name]}`
+  const [debian, homebrew] = packages[name]
+  return `${name}: apt-get install ${debian}, or brew install ${homebrew}`
 }
 
-/** Debian keeps PostgreSQL's server programs off the PATH, in a folder per version; newest first. */
-function debianPostgres(): string[] {
-  return globSync('/usr/lib/postgresql/*/bin').sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
+/** Debian and Homebrew keep PostgreSQL's server programs off the PATH, in a folder per version; newest first. */
+function offPath(): string[] {
+  const folders = [
+    '/usr/lib/postgresql/*/bin',
+    '/opt/homebrew/opt/postgresql@*/bin',
+    '/usr/local/opt/postgresql@*/bin',
+  ]
+  return globSync(folders).sort((a, b) => b.localeCompare(a, 'en', { numeric: true }))
 }
 
 function isExecutable(path: string): boolean {
