@@ -1,12 +1,11 @@
-import { fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generateEncryptionKey } from '../src/index.ts'
+import { Child } from './support/child.ts'
 import { EntraStandIn } from './support/entra.ts'
-import type { HeapProcessSettings, HeapProcessWork, ProviderRequest } from './support/heap-process.ts'
+import type { HeapProcessSettings, HeapProcessWork } from './support/heap-process.ts'
 import { mutantLibrary } from './support/mutant-library.ts'
 import { makeFolder, removeFolder } from './support/programs.ts'
 
@@ -24,7 +23,7 @@ afterAll(() => removeFolder(folder))
 /** What kinds of tokens are in the memory of a process that has signed people in, served them, and refreshed. */
 async function kindsInMemory(
   name: string,
-  options: Pick<HeapProcessSettings, 'encryptionKeys' | 'rememberedAnswers'>,
+  plugin: Pick<HeapProcessSettings, 'encryptionKeys' | 'rememberedAnswers'>,
   library = LIBRARY,
 ): Promise<string[]> {
   const address = { kind: 'sqlite', file: join(folder, `${name}.sqlite`) } as const
@@ -32,15 +31,14 @@ async function kindsInMemory(
   const assertion = entra.assertion(entra.user())
   const sessionKey = `long-running process ${randomUUID()}`
   const snapshot = join(folder, `${name}.heapsnapshot`)
-  const settings: HeapProcessSettings = { ...options, library, address, snapshot }
+  const settings: HeapProcessSettings = { ...plugin, library, address, snapshot }
   const execArgv = ['--expose-gc', '--heap-snapshot-string-limit=10000000']
-  const child = fork(HEAP_PROCESS, [JSON.stringify(settings)], { execArgv })
-  child.send({ codes, assertion, sessionKey } satisfies HeapProcessWork)
-  child.on('message', async ({ url, body }: ProviderRequest) => {
-    child.send(await entra.sendPostRequestAsync(url, { body }))
-  })
-  const [code] = await once(child, 'exit')
-  expect(code).toBe(0)
+  const options = { provider: entra, execArgv }
+  const child = await Child.start<HeapProcessWork | 'snapshot'>(HEAP_PROCESS, settings, options)
+  // Two requests, so that nothing of the first is left on the stack.
+  await child.ask({ codes, assertion, sessionKey })
+  await child.ask('snapshot')
+  await child.end()
   const heap = await readFile(snapshot, 'utf8')
   const kinds = entra.tokensIn(heap).map(({ token, kind }) => (token === assertion ? 'assertion' : kind))
   return [...new Set<string>([...kinds, ...(heap.includes(sessionKey) ? ['session key'] : [])])].toSorted()

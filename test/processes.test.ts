@@ -1,40 +1,16 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { HostSession } from '../src/index.ts'
 import type { ContractStore } from './contract/contract-store.ts'
 import { redis } from './contract/stores/redis.ts'
 import { sqlite } from './contract/stores/sqlite.ts'
+import { Child } from './support/child.ts'
 import type { Command } from './support/host-process.ts'
 import { missingProgram } from './support/programs.ts'
 
-class HostProcess {
-  readonly #child: ChildProcess
+type HostProcess = Child<Command, unknown>
 
-  constructor(child: ChildProcess) {
-    this.#child = child
-  }
-
-  static async start(store: ContractStore): Promise<HostProcess> {
-    const script = new URL('./support/host-process.ts', import.meta.url)
-    const child = fork(script, [JSON.stringify(store.address())], { stdio: 'inherit' })
-    await once(child, 'message')
-    return new HostProcess(child)
-  }
-
-  async ask(command: Command): Promise<unknown> {
-    const answered = once(this.#child, 'message')
-    this.#child.send(command)
-    const [{ result, error }] = (await answered) as [{ result?: unknown; error?: string }]
-    if (error !== undefined) throw new Error(error)
-    return result
-  }
-
-  async end(): Promise<void> {
-    const ended = once(this.#child, 'exit')
-    this.#child.send({ do: 'end' } satisfies Command)
-    await ended
-  }
+function startHost(store: ContractStore): Promise<HostProcess> {
+  return Child.start(new URL('./support/host-process.ts', import.meta.url), { ...store.address() })
 }
 
 for (const store of [redis, sqlite]) {
@@ -44,7 +20,7 @@ for (const store of [redis, sqlite]) {
 
     beforeAll(async () => {
       await store.start()
-      ;[one, two] = await Promise.all([HostProcess.start(store), HostProcess.start(store)])
+      ;[one, two] = await Promise.all([startHost(store), startHost(store)])
     })
     afterAll(async () => {
       await Promise.all([one.end(), two.end()])

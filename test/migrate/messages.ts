@@ -1,5 +1,3 @@
-import type { NetworkResponse } from '@azure/msal-node'
-
 /** Which server a process is. */
 export type Kind =
   | 'blob before'
@@ -30,17 +28,6 @@ export type Request =
   | { readonly do: 'sign out'; readonly session: string }
   | { readonly do: 'import' }
   | { readonly do: 'export'; readonly sessions: readonly string[] }
-
-export type ToServer =
-  | { readonly kind: 'request'; readonly id: number; readonly request: Request }
-  | { readonly kind: 'provided'; readonly id: number; readonly response: NetworkResponse<unknown> }
-  | { readonly kind: 'end' }
-
-export type FromServer =
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'answer'; readonly id: number; readonly token?: string }
-  | { readonly kind: 'failure'; readonly id: number; readonly message: string }
-  | { readonly kind: 'provider'; readonly id: number; readonly url: string; readonly body: string }
 
 /** One kind of server. */
 export interface App {

@@ -1,20 +1,14 @@
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import type { NetworkRequestOptions } from '@azure/msal-node'
 import { createClient } from '@keyv/redis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ConfidentialClients, type EncryptionKey, generateEncryptionKey } from '../../src/index.ts'
 import { redis } from '../contract/stores/redis.ts'
+import { Child } from '../support/child.ts'
 import { EntraStandIn, SCOPES } from '../support/entra.ts'
 import { kindOf } from '../support/every-flow.ts'
 import { LONG, length } from '../support/length.ts'
 import { missingProgram } from '../support/programs.ts'
-import { answer, type TokenAnswer } from '../support/token-answer.ts'
-import type {
-  TokenProcessCommand,
-  TokenProcessMessage,
-  TokenProcessSettings,
-} from '../support/token-process.ts'
+import { answer, type TokenAnswer, type TokenRequest } from '../support/token-answer.ts'
+import type { TokenProcessSettings } from '../support/token-process.ts'
 
 const SERVERS = 3
 const USERS = length({ short: 4, long: 9 })
@@ -30,65 +24,28 @@ interface Server {
 
 /** In a long run each server is a process, as in production; else it is a connection and a plugin of its own here. */
 function startServer(entra: EntraStandIn, deployment: Deployment): Promise<Server> {
-  return LONG ? ServerProcess.start(entra, deployment) : startServerHere(entra, deployment)
+  return LONG ? startServerProcess(entra, deployment) : startServerHere(entra, deployment)
 }
 
 async function startServerHere(entra: EntraStandIn, deployment: Deployment): Promise<Server> {
   const store = await redis.open()
   const msal = new ConfidentialClients(entra.configuration(), { ...deployment, store })
   return {
-    ask: (homeAccountId, forceRefresh) => answer(msal, { id: 0, homeAccountId, forceRefresh }),
+    ask: (homeAccountId, forceRefresh) => answer(msal, { homeAccountId, forceRefresh }),
     end: async () => {},
   }
 }
 
 /** A server in a process of its own. */
-class ServerProcess implements Server {
-  readonly #child: ChildProcess
-  readonly #waiting = new Map<number, (answer: TokenAnswer) => void>()
-  #requests = 0
-
-  private constructor(child: ChildProcess, entra: EntraStandIn) {
-    this.#child = child
-    child.on('message', async (message: TokenProcessMessage) => {
-      if (message.kind === 'provider') {
-        const options: NetworkRequestOptions = { body: message.body }
-        const response = await entra.sendPostRequestAsync<unknown>(message.url, options)
-        this.#send({ kind: 'provided', id: message.id, response })
-      } else if (message.kind !== 'ready') {
-        this.#waiting.get(message.id)?.(message)
-        this.#waiting.delete(message.id)
-      }
-    })
-  }
-
-  static async start(entra: EntraStandIn, deployment: Deployment): Promise<ServerProcess> {
-    const address = redis.address()
-    if (address === undefined) throw new Error('no Redis')
-    const script = new URL('../support/token-process.ts', import.meta.url)
-    const settings: TokenProcessSettings = { address, ...deployment }
-    const child = fork(script, [JSON.stringify(settings)], { stdio: 'inherit' })
-    const server = new ServerProcess(child, entra)
-    await once(child, 'message')
-    return server
-  }
-
-  ask(homeAccountId: string, forceRefresh: boolean): Promise<TokenAnswer> {
-    const id = this.#requests++
-    const { promise, resolve } = Promise.withResolvers<TokenAnswer>()
-    this.#waiting.set(id, resolve)
-    this.#send({ kind: 'request', id, homeAccountId, forceRefresh })
-    return promise
-  }
-
-  async end(): Promise<void> {
-    const ended = once(this.#child, 'exit')
-    this.#send({ kind: 'end' })
-    await ended
-  }
-
-  #send(command: TokenProcessCommand): void {
-    this.#child.send(command)
+async function startServerProcess(entra: EntraStandIn, deployment: Deployment): Promise<Server> {
+  const address = redis.address()
+  if (address === undefined) throw new Error('no Redis')
+  const settings: TokenProcessSettings = { address, ...deployment }
+  const script = new URL('../support/token-process.ts', import.meta.url)
+  const child = await Child.start<TokenRequest, TokenAnswer>(script, settings, { provider: entra })
+  return {
+    ask: (homeAccountId, forceRefresh) => child.ask({ homeAccountId, forceRefresh }),
+    end: () => child.end(),
   }
 }
 

@@ -1,14 +1,13 @@
 // A server of an application that signs people in, gets tokens of the cache and refreshes them, and then writes what is in
 // its memory to a file. The provider, which has all tokens, is in the process that started it. Started by
 // test/heap.test.ts, with --expose-gc and without a limit to the texts in the snapshot.
-import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
 import { writeHeapSnapshot } from 'node:v8'
-import type { INetworkModule, NetworkRequestOptions, NetworkResponse } from '@azure/msal-node'
 import { ConfidentialClientApplication } from '@azure/msal-node'
 import type { EncryptionKey } from '../../src/index.ts'
 import { acquireSilently, EntraStandIn, SCOPES } from './entra.ts'
 import { openStore, type StoreAddress } from './open-store.ts'
+import { answerParent, provider, settingsOfParent } from './parent.ts'
 
 export interface HeapProcessSettings {
   /** The module's URL. */
@@ -19,7 +18,7 @@ export interface HeapProcessSettings {
   readonly snapshot: string
 }
 
-/** What it is sent first. */
+/** What it is asked first; then it is asked for the snapshot. */
 export interface HeapProcessWork {
   /** Of each who signs in. */
   readonly codes: readonly string[]
@@ -29,25 +28,11 @@ export interface HeapProcessWork {
   readonly sessionKey: string
 }
 
-/** What it asks the provider, one request at a time; it is sent the response. */
-export interface ProviderRequest {
-  readonly url: string
-  readonly body: string
-}
-
-const { library, address, snapshot, ...options } = JSON.parse(process.argv[2] ?? '') as HeapProcessSettings
+const { library, address, snapshot, ...options } = settingsOfParent<HeapProcessSettings>()
 const { ConfidentialClients } = (await import(library)) as typeof import('../../src/index.ts')
 
-const networkClient: INetworkModule = {
-  sendGetRequestAsync: () => Promise.reject(new Error('MSAL Node asked for metadata')),
-  async sendPostRequestAsync<T>(url: string, { body = '' }: NetworkRequestOptions = {}) {
-    process.send?.({ url, body } satisfies ProviderRequest)
-    const [response] = await once(process, 'message')
-    return response as NetworkResponse<T>
-  },
-}
 const { auth } = new EntraStandIn().configuration()
-const configuration = { auth, system: { networkClient } }
+const configuration = { auth, system: { networkClient: provider } }
 const msal = new ConfidentialClients(configuration, { ...options, store: await openStore(address) })
 
 async function serve(code: string): Promise<void> {
@@ -64,9 +49,7 @@ async function serve(code: string): Promise<void> {
   await msal.acquireTokenSilent(session, { scopes: SCOPES })
 }
 
-/** A function, so that nothing of it is left on the stack. */
-async function work(): Promise<void> {
-  const [{ codes, assertion, sessionKey }] = (await once(process, 'message')) as [HeapProcessWork]
+async function work({ codes, assertion, sessionKey }: HeapProcessWork): Promise<void> {
   for (const code of codes) await serve(code)
   for (const _ of ['from the provider', 'from the cache', 'remembered']) {
     await msal.acquireTokenOnBehalfOf({ oboAssertion: assertion, scopes: SCOPES })
@@ -77,9 +60,11 @@ async function work(): Promise<void> {
   }
 }
 
-await work()
-// The driver of the store lets go of what it read last.
-await setTimeout(200)
-for (let n = 0; n < 4; n++) globalThis.gc?.()
-writeHeapSnapshot(snapshot)
-process.exit()
+async function write(): Promise<void> {
+  // The driver of the store lets go of what it read last.
+  await setTimeout(200)
+  for (let n = 0; n < 4; n++) globalThis.gc?.()
+  writeHeapSnapshot(snapshot)
+}
+
+answerParent<HeapProcessWork | 'snapshot'>((request) => (request === 'snapshot' ? write() : work(request)))

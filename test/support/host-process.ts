@@ -1,7 +1,8 @@
-// One process of a host: signs users in, refreshes, evicts, and says so. Started by `startHostProcess`.
+// One process of a host: signs users in, refreshes, evicts, and says so. Started by test/processes.test.ts.
 import { KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, type Held } from './entra.ts'
 import { openStore, type StoreAddress } from './open-store.ts'
+import { answerParent, settingsOfParent } from './parent.ts'
 
 export type Command =
   | { do: 'begin refresh'; homeAccountId: string }
@@ -9,10 +10,8 @@ export type Command =
   | { do: 'evict'; homeAccountId: string }
   | { do: 'sign in'; uid: string }
   | { do: 'is signed in'; homeAccountId: string }
-  | { do: 'end' }
 
-const address = JSON.parse(process.argv[2] ?? '') as StoreAddress
-const keyv = await openStore(address)
+const keyv = await openStore(settingsOfParent<StoreAddress>())
 const entra = new EntraStandIn()
 const plugin = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID })
 let refresh: { held: Held; done: Promise<unknown> } | undefined
@@ -37,18 +36,7 @@ async function perform(command: Command): Promise<unknown> {
       return plugin.evictAccount(command.homeAccountId)
     case 'is signed in':
       return plugin.isSignedIn(command.homeAccountId)
-    case 'end':
-      await keyv.disconnect()
-      process.disconnect?.()
-      return undefined
   }
 }
 
-process.on('message', async (command: Command) => {
-  const answer = await perform(command).then(
-    (result) => ({ result }),
-    (error: Error) => ({ error: error.message }),
-  )
-  if (command.do !== 'end') process.send?.(answer)
-})
-process.send?.({ result: 'ready' })
+answerParent(perform, () => keyv.disconnect())

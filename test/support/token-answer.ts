@@ -3,25 +3,24 @@ import { SCOPES } from './entra.ts'
 
 /** Asks a server of an application for a user's token. */
 export interface TokenRequest {
-  readonly id: number
   readonly homeAccountId: string
   readonly forceRefresh: boolean
 }
 
 /** Whether the token came from the cache, or MSAL's error code. */
 export type TokenAnswer =
-  | { readonly kind: 'token'; readonly id: number; readonly fromCache: boolean }
-  | { readonly kind: 'error'; readonly id: number; readonly code: string }
+  | { readonly kind: 'token'; readonly fromCache: boolean }
+  | { readonly kind: 'error'; readonly code: string }
 
 export async function answer(
   msal: ConfidentialClients,
-  { id, homeAccountId, forceRefresh }: TokenRequest,
+  { homeAccountId, forceRefresh }: TokenRequest,
 ): Promise<TokenAnswer> {
   try {
     const { fromCache } = await msal.acquireTokenSilent(homeAccountId, { scopes: SCOPES, forceRefresh })
-    return { kind: 'token', id, fromCache }
+    return { kind: 'token', fromCache }
   } catch (error) {
     const { errorCode, code, message } = error as { errorCode?: string; code?: string; message: string }
-    return { kind: 'error', id, code: errorCode ?? code ?? message }
+    return { kind: 'error', code: errorCode ?? code ?? message }
   }
 }
