@@ -7,6 +7,7 @@ import { type Choose, type Commute, everyOrder, Schedule } from '../support/expl
 import { LONG, length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import { drawSeed } from '../support/seed.ts'
+import { steppedAdapter } from '../support/stepped-adapter.ts'
 
 type Plugin = typeof KeyvCachePlugin
 type Actor = 'refresh-1' | 'refresh-2' | 'evict-1' | 'evict-2' | 'sign-in' | 'read-1' | 'read-2' | 'time'
@@ -154,26 +155,11 @@ class World {
   /** A connection of one process, whose steps wait for their turn once it has begun. */
   #stepped(actor: Actor): { keyv: Keyv; begin: () => void } {
     let begun = false
-    // Session links do not concern P3 and P5: only partition (p) and generation (g) wait for their turn.
-    const step = <Result>(does: string, key: string, effect: () => Result): Promise<Result> =>
-      begun && /_[pg]$/.test(key)
-        ? this.#schedule.step(actor, `${does} ${key.slice(-1)}`, effect)
-        : Promise.resolve(effect())
-    const map = this.#map
-    const get = (key: string) => step('reads', key, () => map.get(key))
-    const adapter = {
-      get,
-      async getMany(keys: string[]) {
-        const values: (string | undefined)[] = []
-        for (const key of keys) values.push(await get(key))
-        return values
-      },
-      set: (key: string, value: string) => step('writes', key, () => map.set(key, value)),
-      delete: (key: string) => step('deletes', key, () => map.delete(key)),
-      clear: () => Promise.reject(new Error('never to be called')),
-      // As an adapter for SQL has it: one that is trusted, and asked no more than need be.
-      query() {},
-    }
+    const adapter = steppedAdapter(this.#map, {
+      schedule: this.#schedule,
+      actor,
+      isStepped: () => begun,
+    })
     const begin = () => {
       begun = true
     }

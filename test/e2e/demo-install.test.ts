@@ -1,12 +1,11 @@
 /** `npm run demo` installs little. Here: it is enough, and it is of the versions that the tests are run with. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readFile, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { copyTracked, root, trackedFiles } from '../../tools/tracked.ts'
 import { HttpBrowser } from '../support/http-browser.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
+import { startDemo } from './started-demo.ts'
 
 const install = 'examples/demo/install'
 
@@ -21,30 +20,14 @@ test('the demo runs with nothing but what its own install brings', async () => {
   }
 
   const [, ...args] = (await readPackage(install)).scripts.start.split(' ')
-  const demo = spawn(process.execPath, args, {
-    cwd: join(folder, install),
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  onTestFinished(() => {
-    demo.kill('SIGKILL')
-  })
-  const closed = once(demo, 'close')
-  let output = ''
-  demo.stderr.on('data', (chunk) => {
-    output += chunk
-  })
-  for await (const chunk of demo.stdout) {
-    output += chunk
-    if (output.includes('Ctrl+C')) break
-  }
-  const url = output.match(/msal-keyv demo\s+(\S+)/)?.[1]
-  expect(url, output).toBeDefined()
+  const demo = await startDemo({ cwd: join(folder, install) }, args)
+  const { url } = demo
+  expect(url, demo.complaints()).not.toBe('')
   const alice = new HttpBrowser()
   const login = await alice.get(`${url}/signin`)
   expect((await alice.post(login.url, { name: 'alice' })).outcome).toContain('Signed in')
   expect((await alice.post(`${url}/token`)).outcome).toContain('The API knows you as alice')
-  demo.kill('SIGINT')
-  expect(await closed).toEqual([0, null])
+  expect(await demo.end()).toEqual([0, null])
 })
 
 test('of the versions that the repository itself is developed with', async () => {

@@ -1,6 +1,4 @@
 /** The demo on another store, and with another provider. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { createClient } from '@keyv/redis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { readSettings } from '../../examples/demo/settings.ts'
@@ -8,12 +6,13 @@ import { freePort } from '../support/free-port.ts'
 import { HttpBrowser } from '../support/http-browser.ts'
 import { missingProgram } from '../support/programs.ts'
 import { RedisServer } from '../support/redis-server.ts'
+import { type StartedDemo, startDemo } from './started-demo.ts'
 
 describe.skipIf(missingProgram('redis-server'))('REDIS_URL', () => {
   test('keeps everything in Redis, under names of its own, and expiring', async () => {
     const redis = await RedisServer.start()
     onTestFinished(() => redis.stop())
-    const { url } = await startDemo({ REDIS_URL: redis.url })
+    const { url } = await startWith({ REDIS_URL: redis.url })
     const alice = new HttpBrowser()
     const { text } = await alice.get(url)
     expect(text).toContain('the store is Redis')
@@ -43,7 +42,7 @@ describe('an Entra ID tenant', () => {
 
   test('signs in there, and says why there is no comparison', async () => {
     const port = `${await freePort()}`
-    const { url } = await startDemo({ ...tenant, PORT: port })
+    const { url } = await startWith({ ...tenant, PORT: port })
     expect(url).toBe(`http://localhost:${port}`)
     const { text } = await new HttpBrowser().get(url)
     expect(text).toContain('Nobody is signed in')
@@ -71,9 +70,9 @@ describe('an Entra ID tenant', () => {
 
   test('of which a part is missing is an error that names it', async () => {
     const { ENTRA_TENANT_ID: _, ...incomplete } = tenant
-    const { exitCode, complaints } = await startDemo(incomplete)
-    expect(complaints).toBe('ENTRA_TENANT_ID must be set too, for an Entra ID tenant\n')
-    expect(exitCode).toBe(1)
+    const demo = await startWith(incomplete)
+    expect(demo.complaints()).toBe('ENTRA_TENANT_ID must be set too, for an Entra ID tenant\n')
+    expect(await demo.end()).toEqual([1, null])
   })
 })
 
@@ -88,27 +87,6 @@ test('a port that is none is an error that says so', () => {
   })
 })
 
-/** Resolves once it is ready, or has ended. */
-async function startDemo(env: Record<string, string>) {
-  const demo = spawn(process.execPath, ['examples/demo/main.ts'], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH, ...env },
-  })
-  const closed = once(demo, 'close')
-  onTestFinished(async () => {
-    demo.kill('SIGINT')
-    await closed
-  })
-  let output = ''
-  let complaints = ''
-  demo.stderr.on('data', (chunk) => {
-    complaints += chunk
-  })
-  for await (const chunk of demo.stdout) {
-    output += chunk
-    if (output.includes('Ctrl+C')) break
-  }
-  const url = output.match(/msal-keyv demo\s+(\S+)/)?.[1] ?? ''
-  if (url === '') await closed
-  return { url, complaints, exitCode: demo.exitCode }
+function startWith(env: Record<string, string>): Promise<StartedDemo> {
+  return startDemo({ env: { PATH: process.env.PATH, ...env } })
 }

@@ -1,16 +1,15 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decodeJwt } from 'jose'
 import type { Keyv } from 'keyv'
-import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { type RunningApp, startApp } from '../../examples/demo/app.ts'
 import { type RunningProvider, startProvider } from '../../examples/demo/provider.ts'
 import { type RecordView, readRecords } from '../../examples/demo/records.ts'
 import { openStore } from '../../examples/demo/store.ts'
 import { HttpBrowser, type ShownPage } from '../support/http-browser.ts'
+import { startDemo } from './started-demo.ts'
 
 let directory: string
 let store: Keyv
@@ -113,26 +112,11 @@ test('a callback that answers no sign-in of this browser signs nobody in', async
 })
 
 test('one command starts it, and Ctrl+C ends it', async () => {
-  const demo = spawn(process.execPath, ['examples/demo/main.ts'], { stdio: ['ignore', 'pipe', 'pipe'] })
-  onTestFinished(() => {
-    demo.kill('SIGKILL')
-  })
-  const closed = once(demo, 'close')
-  let output = ''
-  let complaints = ''
-  demo.stderr.on('data', (chunk) => {
-    complaints += chunk
-  })
-  for await (const chunk of demo.stdout) {
-    output += chunk
-    if (output.includes('Ctrl+C')) break
-  }
-  const url = output.match(/msal-keyv demo\s+(\S+)/)?.[1] ?? ''
-  expect(complaints).toBe('')
-  expect((await new HttpBrowser().get(url)).text).toContain('Nobody is signed in')
-  demo.kill('SIGINT')
-  expect(await closed).toEqual([0, null])
-  expect(complaints).toBe('')
+  const demo = await startDemo()
+  expect(demo.complaints()).toBe('')
+  expect((await new HttpBrowser().get(demo.url)).text).toContain('Nobody is signed in')
+  expect(await demo.end()).toEqual([0, null])
+  expect(demo.complaints()).toBe('')
 })
 
 async function signIn(browser: HttpBrowser, name: string): Promise<ShownPage> {

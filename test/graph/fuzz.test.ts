@@ -3,8 +3,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { GraphNotificationError } from '../../src/errors.ts'
 import { type GraphNotification, parseGraphNotification } from '../../src/graph/notifications.ts'
-import type { CallbackRequest } from '../../src/logout/request.ts'
 import { shown } from '../logout/outcome.ts'
+import { anyRequest, type MakeRequest } from '../support/any-request.ts'
 import { lifecycleNotification, userNotification } from '../support/graph-notifications.ts'
 import { length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
@@ -136,19 +136,15 @@ const anyBody = fc.oneof(
   { weight: 1, arbitrary: fc.record({ value: fc.array(fc.anything()) }) },
 )
 
-type Make = () => CallbackRequest
-const plain = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, body: anyBody }).map(
-  (it): Make =>
-    () =>
-      it as CallbackRequest,
-)
-const incoming = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, chunks: anyChunks }).map(
-  ({ chunks, ...members }): Make =>
-    () =>
-      Object.assign(Readable.from(chunks), members) as never,
-)
+const anyObject = anyRequest({
+  method: anyMethod,
+  url: anyUrl,
+  headers: anyHeaders,
+  body: anyBody,
+  chunks: anyChunks,
+})
 const web = fc.record({ url: anyUrl, body: anyText }).map(
-  ({ url, body }): Make =>
+  ({ url, body }): MakeRequest =>
     () => {
       const headers = { 'content-type': 'application/json' }
       return new Request(new URL(url, 'https://rp.example'), { method: 'POST', headers, body })
@@ -193,7 +189,7 @@ function judge(outcome: GraphNotification | Error): Kind {
 
 async function fuzz(runs: number, parse: Parse): Promise<Map<Kind, number>> {
   const counts = new Map<Kind, number>()
-  const property = fc.asyncProperty(fc.oneof(plain, incoming, web), async (make) => {
+  const property = fc.asyncProperty(fc.oneof({ weight: 2, arbitrary: anyObject }, web), async (make) => {
     const outcome = await parse(make(), { clientState: CLIENT_STATE }).catch(
       (error: unknown) => error as Error,
     )

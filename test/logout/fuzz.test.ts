@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { createLocalJWKSet, type JWTVerifyGetKey } from 'jose'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import type { LogoutCallback } from '../../src/logout/parse.ts'
-import type { CallbackRequest } from '../../src/logout/request.ts'
+import { anyRequest, type MakeRequest } from '../support/any-request.ts'
 import { length } from '../support/length.ts'
 import { brokenParse, parse, shown } from './outcome.ts'
 import {
@@ -207,21 +207,17 @@ const anyBody = fc.oneof(
   anyChunks.map((chunks) => Readable.toWeb(Readable.from(chunks))),
 )
 
-type Make = () => CallbackRequest
-const plain = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, body: anyBody }).map(
-  (it): Make =>
-    () =>
-      it as CallbackRequest,
-)
-const incoming = fc.record({ method: anyMethod, url: anyUrl, headers: anyHeaders, chunks: anyChunks }).map(
-  ({ chunks, ...members }): Make =>
-    () =>
-      Object.assign(Readable.from(chunks), members) as never,
-)
+const anyObject = anyRequest({
+  method: anyMethod,
+  url: anyUrl,
+  headers: anyHeaders,
+  body: anyBody,
+  chunks: anyChunks,
+})
 const web = fc
   .record({ post: fc.boolean(), parameters: anyParameters, type: anyContentType, form: anyForm })
   .map(
-    ({ post, parameters, type, form }): Make =>
+    ({ post, parameters, type, form }): MakeRequest =>
       () => {
         const url = `https://rp.example/?${new URLSearchParams(parameters)}`
         return post
@@ -262,12 +258,16 @@ function judge(outcome: LogoutCallback | Error, issuer: string): Kind {
 
 async function fuzz(runs: number, parseIt: typeof parse): Promise<Map<Kind, number>> {
   const counts = new Map<Kind, number>()
-  const property = fc.asyncProperty(fc.oneof(plain, incoming, web), fc.boolean(), async (make, template) => {
-    const options = { issuer: template ? V2 : ISSUER, jwks: keys }
-    const outcome = await parseIt(make(), options).catch((error: unknown) => error as Error)
-    const kind = judge(outcome, template ? TENANT : ISSUER)
-    counts.set(kind, (counts.get(kind) ?? 0) + 1)
-  })
+  const property = fc.asyncProperty(
+    fc.oneof({ weight: 2, arbitrary: anyObject }, web),
+    fc.boolean(),
+    async (make, template) => {
+      const options = { issuer: template ? V2 : ISSUER, jwks: keys }
+      const outcome = await parseIt(make(), options).catch((error: unknown) => error as Error)
+      const kind = judge(outcome, template ? TENANT : ISSUER)
+      counts.set(kind, (counts.get(kind) ?? 0) + 1)
+    },
+  )
   await fc.assert(property, { numRuns: runs })
   return counts
 }

@@ -5,6 +5,7 @@ import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 import { type Choose, everyOrder, Schedule } from '../support/explorer.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
+import { steppedAdapter } from '../support/stepped-adapter.ts'
 
 type Plugin = typeof KeyvCachePlugin
 
@@ -36,7 +37,9 @@ class World {
 
   /** A process, whose steps wait for their turn; without a name they do not. */
   process(name?: string): KeyvCachePlugin {
-    return new this.#Plugin({ store: new Keyv({ store: this.#stepped(name) }), clientId: CLIENT_ID })
+    const isStepped = () => name !== undefined
+    const adapter = steppedAdapter(this.#map, { schedule: this.schedule, actor: `${name}`, isStepped })
+    return new this.#Plugin({ store: new Keyv({ store: adapter }), clientId: CLIENT_ID })
   }
 
   begins(name: string): Promise<void> {
@@ -58,28 +61,6 @@ class World {
 
   check(isFine: boolean, what: string): void {
     if (!isFine) throw new Violation(`${what}\n  ${this.schedule.trace.join('\n  ')}`)
-  }
-
-  #stepped(name: string | undefined) {
-    const map = this.#map
-    const step = <Result>(does: string, key: string, effect: () => Result): Promise<Result> =>
-      name !== undefined && /_[pg]$/.test(key)
-        ? this.schedule.step(name, `${does} ${key.slice(-1)}`, effect)
-        : Promise.resolve(effect())
-    const get = (key: string) => step('reads', key, () => map.get(key))
-    return {
-      // By which it counts as an adapter whose failures are seen, so that it is read in batches.
-      query() {},
-      get,
-      async getMany(keys: string[]) {
-        const values: (string | undefined)[] = []
-        for (const key of keys) values.push(await get(key))
-        return values
-      },
-      set: (key: string, value: string) => step('writes', key, () => map.set(key, value)),
-      delete: (key: string) => step('deletes', key, () => map.delete(key)),
-      clear: () => Promise.reject(new Error('never to be called')),
-    }
   }
 }
 
