@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { oneForAllCopies, SharedKnowledge } from '../copies.ts'
-import { type StoreOperation, StoreUnavailableError } from '../errors.ts'
+import { ConfigurationError, type StoreOperation, StoreUnavailableError } from '../errors.ts'
 import { adapterOf, isInMap, isProven, isUnparseable, type KeyvLike, mayBeUnparseable } from './adapter.ts'
 
 /** What to write; the lifetime is in milliseconds. */
@@ -239,7 +239,7 @@ export class KeyvStore {
       calls.run(call, () => made.then(() => run(call)).then(resolve, reject))
       return await promise
     } catch (error) {
-      if (error instanceof StoreUnavailableError) throw error
+      if (error instanceof StoreUnavailableError || error instanceof ConfigurationError) throw error
       throw new StoreUnavailableError(operation, { timedOut: false, cause: error })
     } finally {
       call.ended = true

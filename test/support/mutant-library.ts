@@ -13,11 +13,11 @@ export interface MutantLibrary {
   remove(): Promise<void>
 }
 
-/** The library, broken on purpose as by `mutant`, for other processes: it stays until it is removed. */
-export async function mutantLibrary(name: MutantName): Promise<MutantLibrary> {
+/** The library, or the module of it that declares `declared`, broken on purpose as by `mutant`, for other processes: it stays until it is removed. */
+export async function mutantLibrary(name: MutantName, declared?: string): Promise<MutantLibrary> {
   const folder = await makeFolder()
   const file = join(folder, 'mutant.mjs')
-  await bundleMutant(name, file)
+  await bundleMutant(name, file, declared)
   await symlink(NODE_MODULES, join(folder, 'node_modules'))
   return { url: pathToFileURL(file).href, remove: () => removeFolder(folder) }
 }

@@ -375,6 +375,25 @@ void Promise.reject(new Error('nobody handles this'))`,
     'setTimeout(() => setImmediate(expire), timeout)',
     'setTimeout(expire, timeout)',
   ],
+
+  // Redis
+  'Redis: READONLY not left': ['RedisLink.use', 'LEAVE.test(error.message)', "error.message === ''"],
+  'Redis: a demoted server not left': ['RedisLink.#askNode', "|| answer === 'replica'", ''],
+  'Redis: a dead connection kept': [
+    'RedisLink.#askNode',
+    "if (answer === 'silence' && node.isOpen)",
+    'if (false)',
+  ],
+  'Redis: a replica taken for a master': ['roleOf', "{ return node === undefined ? '' : undefined }"],
+  'Redis: credentials outlive their end': ['RedisLink.renewBefore', '{ return void end }'],
+  'Redis: cluster without servername': ['Dial.#servername', '? url.hostname', '? undefined'],
+  'Redis: sockets keep the process': ['Dial.server', 'client.unref()', ''],
+  'Redis: a cluster keeps the process': ['Dial.cluster', '?.client?.unref()', ''],
+  'Redis: calls do not keep the process': [
+    'RedisAdapter.#use',
+    'setTimeout(() => {}, AS_LONG_AS_THE_CALL)',
+    'setTimeout(() => {}, AS_LONG_AS_THE_CALL).unref()',
+  ],
 } as const satisfies Record<string, Change>
 
 export type MutantName = keyof typeof MUTANTS
