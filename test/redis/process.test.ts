@@ -50,7 +50,8 @@ describe.skipIf(missingProgram('redis-server'))('a process', () => {
   let server: RedisServer
   let cluster: RedisCluster
   beforeAll(async () => {
-    ;[server, cluster] = await Promise.all([RedisServer.start(), RedisCluster.start()])
+    server = await RedisServer.start()
+    cluster = await RedisCluster.start()
   })
   afterAll(() => Promise.all([server.stop(), cluster.stop()]))
 
