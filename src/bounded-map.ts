@@ -1,4 +1,4 @@
-/** A map with at most so many entries: the oldest leave first. */
+/** A map with a maximum number of entries: the oldest leave first. */
 export class BoundedMap<Value> extends Map<string, Value> {
   readonly #most: number
 

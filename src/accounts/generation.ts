@@ -26,8 +26,8 @@ export function newGeneration(): string {
 }
 
 /**
- * The generation of an account that is imported: the same for every process that imports it. Two processes that import one account
- * at once cannot tell which of them wrote last, and so neither may end the sign-in of the other.
+ * The generation of an imported account, the same for every process that imports it: two that do so at once cannot tell
+ * which of them wrote last, and neither may end the sign-in of the other.
  *
  * An account is imported only where no eviction of it is known, and the record of an eviction outlives all that was ever
  * written under the generation that it ended: nothing of an earlier import is left that this could bring back.
@@ -95,7 +95,7 @@ export class GenerationPin {
 
   /**
    * Whether what a load found may be shown.
-   * @param stored the generation of the valid record, if there is one
+   * @param stored the generation of the valid record
    */
   admits(stored: string | undefined, current: CurrentGeneration): boolean {
     const found = current.kind === 'known' ? current.id : stored

@@ -7,7 +7,7 @@ export type AccountRef = string | { homeAccountId: string }
 
 /**
  * What a host keeps in its own session after a sign-in. It holds no secret, so it fits a session cookie, but the
- * cookie must be signed: who can forge one is signed in.
+ * cookie must be signed: anyone who forges it is signed in.
  */
 export interface HostSession {
   /** MSAL's home account id. */
@@ -101,13 +101,13 @@ export function checkTenantId(tenantId: unknown): string {
   return name
 }
 
-/** What is kept in mind of an incoming token, which itself goes nowhere. Whether it is genuine, the host has asked. */
+/** What is remembered of an incoming token, which itself is not kept. The host has verified it. */
 export interface Assertion {
   /** As MSAL computes its `userAssertionHash`: base64url of SHA-256. */
   readonly hash: string
   /** When it was issued, in epoch seconds; undefined where it does not say. */
   readonly issuedAt: number | undefined
-  /** Whether it was issued to an application in its own name, so that there is no user to evict. */
+  /** Whether an application got it in its own name, so that there is no user to evict. */
   readonly isAppOnly: boolean
 }
 

@@ -1,5 +1,5 @@
 import { report } from '../diagnostics.ts'
-import { GUID, parseJson } from '../guards.ts'
+import { GUID, isString, parseJson } from '../guards.ts'
 import { type KeyNames, type LinkKind, linkKind } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
@@ -35,7 +35,7 @@ export interface Link {
   /** When it was written first, and last; undefined in records of a release that did not say so. */
   readonly firstSeen: number | undefined
   readonly lastSeen: number | undefined
-  /** Of the session that it leads from: what the mark that ends that session is called by. */
+  /** Of the session that it leads from: names the mark that ends that session. */
   readonly sidDigest: string | undefined
 }
 
@@ -56,7 +56,7 @@ export interface SessionLink {
 const MOST_LINKS = 32
 /** The most accounts that one link can lead to, where the provider's ID tokens say so. */
 const MOST_ACCOUNTS = 64
-/** The most that a `session_state` can lead to: nobody has signed it, a browser sends what it likes. */
+/** The most that a `session_state` can lead to: it is not signed, and a browser sends what it likes. */
 const MOST_UNSIGNED = 4
 const GUID_SEGMENT = new RegExp(`/${GUID}(?=/|$)`, 'i')
 
@@ -89,9 +89,8 @@ export class Links {
 
   /**
    * Where a callback's session leads, or its subject if it names no session; and whether the callback's logout token
-   * was carried out before. One store call.
+   * was carried out before.
    * @param jti the logout token's id
-   * @throws {StoreUnavailableError}
    */
   async find(
     { issuer, sid, subject }: ProviderSession,
@@ -103,24 +102,17 @@ export class Links {
     return { links: liveLinks(keys, found), isReplay: mark !== undefined && found.has(mark) }
   }
 
-  /**
-   * Where a directory user leads. One store call.
-   * @throws {StoreUnavailableError}
-   */
+  /** Where a directory user leads. */
   async findDirectoryUser({ tenantId, objectId }: DirectoryUser): Promise<Link[]> {
     const keys = [this.#names.link('directory', tenantId, objectId)]
     return liveLinks(keys, await this.#records.read(keys))
   }
 
-  /**
-   * The links of sessions that lead to each of these sign-ins. One store call.
-   * @throws {StoreUnavailableError}
-   */
+  /** The links of sessions that lead to each of these sign-ins. */
   async sessionsOf(accounts: readonly LinkedAccount[]): Promise<SessionLink[][]> {
     const isSession = (key: string) => linkKind(key) !== 'other'
-    const found = await this.#records.read([
-      ...new Set(accounts.flatMap(({ keys }) => keys.filter(isSession))),
-    ])
+    const all = new Set(accounts.flatMap(({ keys }) => keys.filter(isSession)))
+    const found = await this.#records.read([...all])
     return accounts.map(({ homeAccountId, generation, keys }) =>
       keys.filter(isSession).flatMap((key) =>
         liveLinks([key], found)
@@ -130,23 +122,18 @@ export class Links {
     )
   }
 
-  /**
-   * Remembers that a logout token was carried out, until it is no longer accepted. One store call.
-   * @throws {StoreUnavailableError}
-   */
+  /** Remembers that a logout token was carried out, until it is no longer accepted. */
   async markCarriedOut({ issuer, jti, expiresAt }: { issuer: string; jti: string; expiresAt: Date }) {
     const key = this.#names.replayMark(issuer, jti)
     await this.#records.write([{ key, generation: undefined, expiresAt: expiresAt.getTime(), body: '' }])
   }
 
   /**
-   * The records of an account's links after a commit. One store call where one was not read yet, and one where one
-   * leads to as many accounts as it can.
+   * The records of an account's links after a commit.
    * @param sessions that the account's ID tokens name
    * @param known the keys of the links that the account had
    * @param read the links that were read with the account
    * @returns the records, and the keys of all that the account keeps alive from now on
-   * @throws {StoreUnavailableError}
    */
   async renew(
     own: Pick<Link, 'homeAccountId' | 'generation' | 'expiresAt'>,
@@ -167,7 +154,7 @@ export class Links {
       const most = linkKind(key) === 'unsigned' ? MOST_UNSIGNED : MOST_ACCOUNTS
       const others = links.filter(({ homeAccountId }) => homeAccountId !== own.homeAccountId)
       const all = [...(await this.#live(others, most)), ...mine]
-      // In an unsigned one those who were there first stay: else somebody could push them out.
+      // In an unsigned one the first stay: else an attacker could push them out.
       records.push(linkRecord(key, most === MOST_UNSIGNED ? all.slice(0, most) : all.slice(-most)))
     }
     return { records, keys }
@@ -176,15 +163,13 @@ export class Links {
   #keysOf({ issuer, sid, sessionState, subject, directoryUser }: ProviderSession): string[] {
     // Entra ID's callback names a session without the tenant, so the issuers of all tenants share a key.
     const anyTenant = issuer.replace(GUID_SEGMENT, '/{tenantid}')
-    const key = (kind: LinkKind, value: string | undefined) =>
-      value === undefined ? [] : [this.#names.link(kind, anyTenant, value)]
+    const key = (kind: LinkKind, realm: string, value: string | undefined) =>
+      value === undefined ? [] : [this.#names.link(kind, realm, value)]
     return [
-      ...key('sid', sid),
-      ...key('session_state', sessionState),
-      ...key('sub', subject),
-      ...(directoryUser === undefined
-        ? []
-        : [this.#names.link('directory', directoryUser.tenantId, directoryUser.objectId)]),
+      ...key('sid', anyTenant, sid),
+      ...key('session_state', anyTenant, sessionState),
+      ...key('sub', anyTenant, subject),
+      ...key('directory', directoryUser?.tenantId ?? '', directoryUser?.objectId),
     ]
   }
 
@@ -206,7 +191,7 @@ export class Links {
     })
   }
 
-  /** Those that have not expired; where they are too many, only those whose sign-in has not ended. */
+  /** Those that have not expired; if they are too many, only those whose sign-in has not ended. */
   async #live(links: readonly Link[], most: number): Promise<Link[]> {
     const now = Date.now()
     const live = links.filter(({ expiresAt }) => expiresAt > now)
@@ -231,9 +216,9 @@ function linkRecord(key: string, links: readonly Link[]): StoredRecord {
     link.generation,
     link.issuer,
     link.expiresAt,
-    link.firstSeen ?? null,
-    link.lastSeen ?? null,
-    link.sidDigest ?? null,
+    link.firstSeen,
+    link.lastSeen,
+    link.sidDigest,
   ])
   const expiresAt = Math.max(...links.map((link) => link.expiresAt))
   return { key, generation: undefined, expiresAt, body: JSON.stringify(rows) }
@@ -244,7 +229,7 @@ function liveLinks(keys: readonly string[], found: ReadonlyMap<string, StoredRec
   return keys.flatMap((key) => readLinks(found.get(key))).filter(({ expiresAt }) => expiresAt > now)
 }
 
-/** What a link's record leads to; nothing where it says nothing readable. */
+/** What a link's record leads to; nothing if it cannot be read. */
 export function readLinks(stored: StoredRecord | undefined): Link[] {
   const rows = stored && parseJson(stored.body)
   return Array.isArray(rows) ? rows.flatMap(readLink) : []
@@ -253,24 +238,20 @@ export function readLinks(stored: StoredRecord | undefined): Link[] {
 function readLink(row: unknown): Link[] {
   if (!Array.isArray(row)) return []
   const [homeAccountId, generation, issuer, expiresAt, first, last, digest] = row as unknown[]
-  const isReadable =
-    typeof homeAccountId === 'string' &&
-    typeof generation === 'string' &&
-    typeof issuer === 'string' &&
-    typeof expiresAt === 'number'
-  if (!isReadable) return []
+  const isNamed = isString(homeAccountId) && isString(generation) && isString(issuer)
+  if (!isNamed || typeof expiresAt !== 'number') return []
   const firstSeen = typeof first === 'number' ? first : undefined
   const lastSeen = typeof last === 'number' ? last : undefined
-  const sidDigest = typeof digest === 'string' ? digest : undefined
+  const sidDigest = isString(digest) ? digest : undefined
   return [{ homeAccountId, generation, issuer, expiresAt, firstSeen, lastSeen, sidDigest }]
 }
 
-/** The most issuers that are kept in mind: one for each tenant that signs in. */
+/** Maximum number of remembered issuers: one for each tenant that signs in. */
 const MOST_SEEN = 100
 
 /**
  * The issuers of this process's sign-ins, beside those whose logout callbacks it takes. A handler for an issuer that no
- * ID token has, by a trailing slash or another version, would find nobody, and nobody would learn of it.
+ * ID token has, by a trailing slash or another version, would find no account, in silence.
  */
 export class Issuers {
   readonly #seen = new Set<string>()
@@ -290,7 +271,7 @@ export class Issuers {
     }
   }
 
-  /** An issuer that was seen, where no handler takes callbacks of any that was; else undefined. */
+  /** An issuer that was seen, if no handler takes callbacks of any that was; else undefined. */
   get mismatch(): string | undefined {
     const [first] = this.#seen
     const isHandled = [...this.#seen].some((issuer) => this.#handled.some((matches) => matches(issuer)))

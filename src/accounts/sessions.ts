@@ -56,10 +56,7 @@ export class Sessions {
     return { id, records: [markRecord(mark.key, [...mark.signIns, id].slice(-MOST_SIGN_INS))] }
   }
 
-  /**
-   * Marks one session of each of these accounts as ended. One store call.
-   * @throws {StoreUnavailableError}
-   */
+  /** Marks one session of each of these accounts as ended. */
   async end(homeAccountIds: readonly string[], sid: string): Promise<void> {
     const keys = homeAccountIds.map((id) => this.#names.endedSession(id, sid))
     await this.#records.write(keys.map((key) => markRecord(key, [])))
@@ -78,10 +75,7 @@ export class Sessions {
     }
   }
 
-  /**
-   * The sessions of each of these accounts that have not ended. Two store calls.
-   * @throws {StoreUnavailableError}
-   */
+  /** The sessions of each of these accounts that have not ended. */
   async list(accounts: readonly LinkedAccount[]): Promise<SessionLink[][]> {
     const sessions = await this.#links.sessionsOf(accounts)
     const marked = sessions.map((each, index) =>

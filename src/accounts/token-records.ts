@@ -32,10 +32,6 @@ export class TokenRecords {
     this.#ttl = ttl
   }
 
-  /**
-   * One store call, and one more where the record belongs to an account.
-   * @throws {StoreUnavailableError}
-   */
   async load(key: string, timeout?: number): Promise<TokenSnapshot> {
     // From before the reads: an eviction that they did not see outlives what is written after them.
     const expiresAt = Date.now() + this.#ttl
@@ -50,18 +46,12 @@ export class TokenRecords {
     return { record: isEnded ? undefined : record, isEnded, current, expiresAt }
   }
 
-  /**
-   * As {@link load}, with the record's lock.
-   * @throws {StoreUnavailableError} without the lock
-   */
+  /** As {@link load}, with the record's lock. */
   loadForWrite(key: string): Promise<{ loaded: TokenSnapshot; unlock: Release }> {
     return this.#records.loadForWrite(key, (timeout) => this.load(key, timeout))
   }
 
-  /**
-   * One store call. A record of an account costs one more, and stands on the list by which an eviction finds it.
-   * @throws {StoreUnavailableError}
-   */
+  /** A record of an account also stands on the list by which an eviction finds it. */
   async write(record: StoredRecord): Promise<void> {
     if (record.generationKey === undefined) return this.#records.write([record])
     await this.#withList(record.key, record.generationKey, (list, others) =>
@@ -69,10 +59,7 @@ export class TokenRecords {
     )
   }
 
-  /**
-   * One store call. A record of an account costs one or two more, and leaves the list.
-   * @throws {StoreUnavailableError}
-   */
+  /** A record of an account also leaves the list. */
   async delete({ key, generationKey }: Pick<StoredRecord, 'key' | 'generationKey'>): Promise<void> {
     if (generationKey === undefined) return this.#records.delete([key])
     await this.#withList(key, generationKey, async (list, others) => {
@@ -92,10 +79,8 @@ export class TokenRecords {
       this.#records.read([list], timeout),
     )
     try {
-      await change(
-        list,
-        listedRecords(loaded.get(list)).filter((each) => each.key !== key),
-      )
+      const others = listedRecords(loaded.get(list)).filter((each) => each.key !== key)
+      await change(list, others)
     } finally {
       unlock()
     }
@@ -111,7 +96,7 @@ export interface ListedRecord {
 /** The most that an eviction can find; the oldest go first, and are dead until they expire. */
 const MOST_LISTED = 500
 
-/** An account's token records that have not expired; none where the list says nothing readable. */
+/** An account's token records that have not expired; none if the list cannot be read. */
 export function listedRecords(list: StoredRecord | undefined): ListedRecord[] {
   const rows = list && parseJson(list.body)
   if (!Array.isArray(rows)) return []
@@ -127,10 +112,7 @@ export function listedRecords(list: StoredRecord | undefined): ListedRecord[] {
 /** @param listed at least one; the last was written last */
 export function listRecord(key: string, listed: readonly ListedRecord[]): StoredRecord {
   const kept = listed.slice(-MOST_LISTED)
-  return {
-    key,
-    generation: undefined,
-    expiresAt: Math.max(...kept.map(({ expiresAt }) => expiresAt)),
-    body: JSON.stringify(kept.map((each) => [each.key, each.expiresAt])),
-  }
+  const expiresAt = Math.max(...kept.map((each) => each.expiresAt))
+  const body = JSON.stringify(kept.map((each) => [each.key, each.expiresAt]))
+  return { key, generation: undefined, expiresAt, body }
 }

@@ -14,7 +14,7 @@ const METHODS = [
 const PROBE = 'msal-keyv probe'
 const PROBE_ENVIRONMENT = 'probe.msal-keyv.invalid'
 
-/** Somebody who is nobody, as MSAL serializes them. */
+/** A user that does not exist, as MSAL serializes one. */
 const probe = JSON.stringify({
   ...emptyCache(),
   Account: {
@@ -56,7 +56,7 @@ export function checkMethods(tokenCache: TokenCacheContext['tokenCache']): Token
 
 /**
  * Tries out, at the first use, what the plugin relies on. An MSAL that does otherwise would show what was evicted, or
- * lose what was acquired: then every call is an error, and nobody looks signed out. It empties the memory.
+ * lose what was acquired: then every call throws, so that no user looks signed out. It empties the memory.
  * @param guarded runs what makes MSAL call the plugin again, which then does nothing
  */
 export function checkContract(

@@ -23,7 +23,7 @@ export function isBeingEmptied({ tokenCache }: TokenCacheContext): boolean {
   return emptying.getStore() === tokenCache
 }
 
-/** Whether memory holds the account of somebody who is signed in. */
+/** Whether memory holds the account of a signed-in user. */
 export function holdsAccount({ tokenCache }: TokenCacheContext): boolean {
   const entities = Object.values(checkMethods(tokenCache).getKVStore())
   return entities.some((entity) => typeof entity === 'object' && 'localAccountId' in entity)

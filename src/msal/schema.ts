@@ -115,7 +115,7 @@ function hasTextClaims(claims: Record<string, unknown> | undefined): boolean {
   )
 }
 
-/** A text that MSAL can read, in MSAL's own serialization. It is parsed when somebody looks into it. */
+/** A text that MSAL can read, in MSAL's own serialization. It is parsed on demand. */
 export class Readable {
   readonly text: string
   #cache: SerializedCache | undefined
@@ -134,9 +134,9 @@ export class Readable {
 const MOST_REMEMBERED = 10_000
 
 /**
- * MSAL deserializes anything into something, so what it is given is looked at before (P8). Of what was found readable
- * a checksum is remembered, since the same text comes again with every call of an account. A forged checksum gains
- * nothing: whoever can write a record in plaintext can as well write one that MSAL can read.
+ * MSAL deserializes anything into something, so every text is checked first (P8). The checksum of a readable one is
+ * remembered, since the same text comes again with every call of an account. A forged checksum gains nothing: an
+ * attacker who can write a plaintext record can as well write one that MSAL can read.
  */
 export class ReadableTexts {
   readonly #remembered = new BoundedMap<true>(MOST_REMEMBERED)

@@ -1,7 +1,7 @@
 import { mergeCaches } from './merge.ts'
 import { emptyCache, environmentsOf, OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 
-/** The owner of what MSAL stored without one: app tokens, and OIDC responses that name nobody. */
+/** The owner of what MSAL stored without one: app tokens, and OIDC responses that name no user. */
 export const NO_OWNER = ''
 
 /** One cache per owner. `AppMetadata` goes to every owner that has an account at its provider. */
@@ -24,7 +24,7 @@ export function splitByOwner(cache: SerializedCache): Map<string, SerializedCach
   return owners
 }
 
-/** What is an account's own, what names nobody, and what is of other accounts. */
+/** What is an account's own, what names no account, and what is of other accounts. */
 export function divide(
   cache: SerializedCache,
   homeAccountId: string,
@@ -50,8 +50,8 @@ const USER_SCOPES = new Set(['openid', 'profile', 'offline_access'])
  * Gives an account what a refresh brought for it without naming it, as OpenID providers may: a response without
  * `id_token` and `client_info`.
  *
- * It looks like an app token, and an app token must not become a user's: what neither has a refresh token nor
- * a scope that only a user's request has is nobody's.
+ * It looks like an app token, and an app token must not become a user's: without a refresh token and a scope that only
+ * a user's request has, it is not adopted.
  */
 export function adoptOwnerless(ownerless: SerializedCache, homeAccountId: string): SerializedCache {
   const adopted = emptyCache()

@@ -11,7 +11,7 @@ interface Tails<Key> {
  * First-come-first-served locks within this process, one per key.
  *
  * They save work that would be lost, never safety: a caller that has waited long enough goes on without the
- * lock, so a holder that never releases stops nobody for longer than that.
+ * lock, so a holder that never releases delays others no longer than that.
  */
 export class Locks<Key> {
   readonly #tails: Tails<Key>

@@ -68,8 +68,8 @@ function isOptionalTexts(value: unknown): value is string[] | undefined {
 
 /**
  * What tells one stored text from another. Of a sealed record it is the text itself; of a plaintext record, which has
- * refresh tokens in clear, its header and a checksum, so that it holds no secret: who
- * keeps it has to keep a copy, since V8 keeps the whole record for the sake of the header that was cut out of it.
+ * refresh tokens in clear, its header and a checksum, so that it holds no secret. Keep
+ * a copy of it: V8 keeps the whole record for the sake of the header that was cut out of it.
  * @returns undefined for anything but a string
  */
 export function fingerprintOf(stored: unknown): string | undefined {

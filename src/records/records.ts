@@ -32,7 +32,7 @@ export class Records {
     return new Map(keys.map((key, index) => [key, values[index]]))
   }
 
-  /** Those of the records that can be read, by their keys. One store call. */
+  /** Those of the records that can be read, by their keys. */
   async read(keys: readonly string[], timeout?: number): Promise<Map<string, StoredRecord>> {
     return this.openAll(keys, await this.readRaw(keys, timeout))
   }
@@ -57,7 +57,6 @@ export class Records {
     }
   }
 
-  /** One store call. */
   write(records: readonly StoredRecord[]): Promise<void> {
     const now = Date.now()
     return this.#store.writeAll(
@@ -70,8 +69,7 @@ export class Records {
   }
 
   /**
-   * Records that are neither sealed nor kept longer than their own expiry, and must not be lost. One store call; more
-   * where the store must be asked whether it was done.
+   * Records that are neither sealed nor kept longer than their own expiry, and must not be lost.
    */
   writeFences(records: readonly StoredRecord[]): Promise<void> {
     const now = Date.now()
@@ -84,7 +82,6 @@ export class Records {
     )
   }
 
-  /** One store call. */
   delete(keys: readonly string[]): Promise<void> {
     return this.#store.delete(keys)
   }
