@@ -2,7 +2,8 @@ import { readFileSync } from 'node:fs'
 import { version as msalVersion, type TokenCache, TokenCacheContext } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { describe, expect, test } from 'vitest'
-import { emptyCache } from '../../src/msal/schema.ts'
+import { hasMark, markedCache, withoutMarks } from '../../src/msal/contract.ts'
+import { emptyCache, parseSerialized } from '../../src/msal/schema.ts'
 import { KeyvCachePlugin } from '../../src/plugin.ts'
 import { PACKAGE_VERSION } from '../../src/version.ts'
 import { CLIENT_ID, EntraStandIn } from '../support/entra.ts'
@@ -207,4 +208,22 @@ test('however often memory is cleared meanwhile, the next use is not refused for
 test('the version that errors name is that of package.json', () => {
   const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
   expect(PACKAGE_VERSION).toBe(version)
+})
+
+test('a mark lies in memory beside all else, until memory is cleared', async () => {
+  const entra = new EntraStandIn({ size: 'small' })
+  const client = entra.client()
+  const { account } = await entra.signIn(client, entra.user())
+  const cache = client.getTokenCache()
+  const contents = () => parseSerialized(cache.serialize())
+  const before = contents()
+
+  cache.deserialize(markedCache('1'))
+  cache.deserialize('')
+  expect([hasMark(contents(), '1'), hasMark(contents(), '2')]).toEqual([true, false])
+  expect(withoutMarks(contents())).toEqual(before)
+  if (account !== null) await cache.removeAccount(account)
+  expect(hasMark(contents(), '1')).toBe(true)
+  client.clearCache()
+  expect(hasMark(contents(), '1')).toBe(false)
 })

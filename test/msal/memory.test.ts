@@ -1,8 +1,9 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type ICachePlugin, TokenCacheContext } from '@azure/msal-node'
-import { beforeAll, expect, test } from 'vitest'
-import { isBeingEmptied, Turn } from '../../src/msal/memory.ts'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { acquiredBetween, isBeingEmptied, Turn } from '../../src/msal/memory.ts'
 import { emptyCache, parseSerialized } from '../../src/msal/schema.ts'
+import { accessTokenOf, accountOf, cacheOf, refreshTokenOf } from '../support/entities.ts'
 import { EntraStandIn, type User } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 
@@ -11,12 +12,12 @@ const [alice, bob] = [entra.user(), entra.user()]
 let [alices, bobs] = ['', '']
 
 beforeAll(async () => {
-  alices = await cacheOf(alice)
-  bobs = await cacheOf(bob)
+  alices = await serializedOf(alice)
+  bobs = await serializedOf(bob)
 })
 
 /** What MSAL serializes of somebody who signed in. */
-async function cacheOf(user: User): Promise<string> {
+async function serializedOf(user: User): Promise<string> {
   const client = entra.client()
   await entra.signIn(client, user)
   return client.getTokenCache().serialize()
@@ -182,3 +183,41 @@ function mergedText(one: string, other: string): object {
     ]),
   )
 }
+
+describe('what MSAL acquired', () => {
+  const before = cacheOf({
+    Account: { alice: accountOf('alice'), bob: accountOf('bob') },
+    RefreshToken: { alice: refreshTokenOf('alice'), bob: refreshTokenOf('bob') },
+  })
+
+  test('nothing new is nothing', () => {
+    expect(acquiredBetween(before, before)).toEqual(emptyCache())
+    expect(acquiredBetween(before, structuredClone(before))).toEqual(emptyCache())
+  })
+
+  test('what is new, or another than before, and the accounts that it is of', () => {
+    const fresh = refreshTokenOf('alice', { secret: 'another' })
+    const token = accessTokenOf('alice', 'a')
+    const after = {
+      ...before,
+      AccessToken: { token },
+      RefreshToken: { ...before.RefreshToken, alice: fresh },
+    }
+    expect(acquiredBetween(before, after)).toEqual(
+      cacheOf({
+        Account: { alice: accountOf('alice') },
+        AccessToken: { token },
+        RefreshToken: { alice: fresh },
+      }),
+    )
+  })
+
+  test('what is gone was not acquired', () => {
+    expect(acquiredBetween(before, emptyCache())).toEqual(emptyCache())
+  })
+
+  test('app metadata comes along, and makes nothing acquired', () => {
+    const AppMetadata = { app: { client_id: 'client', environment: 'login.example' } }
+    expect(acquiredBetween(before, { ...before, AppMetadata })).toEqual(cacheOf({ AppMetadata }))
+  })
+})
