@@ -11,7 +11,7 @@ import {
   signInRef,
 } from './accounts/identity.ts'
 import { TokenRecords } from './accounts/token-records.ts'
-import { report, reportMalformed } from './diagnostics.ts'
+import { report } from './diagnostics.ts'
 import { AccountPlugin } from './kinds/account.ts'
 import { AppPlugin } from './kinds/app.ts'
 import { checkSessionKey, LongRunningPlugin } from './kinds/long-running.ts'
@@ -19,8 +19,6 @@ import { AssertionPlugin } from './kinds/on-behalf-of.ts'
 import { ReportingPlugin } from './kinds/reporting.ts'
 import { type OneSignIn, SignInPlugin } from './kinds/sign-in.ts'
 import type { Repositories } from './kinds/token-record.ts'
-import { type ImportReport, importCache } from './migrate/import.ts'
-import { parseCache } from './msal/schema.ts'
 import { type KeyvCachePluginOptions, resolveOptions, type Settings } from './options.ts'
 import { KeyNames } from './records/key-names.ts'
 import { Records } from './records/records.ts'
@@ -72,21 +70,11 @@ export class Core {
   }
 
   async isSignedIn(of: SignInRef): Promise<boolean> {
-    return (await this.#signedIn(of)) !== undefined
+    return (await this.signedIn(of)) !== undefined
   }
 
-  importCache(serialized: string, homeAccountId: string | undefined): Promise<ImportReport> {
-    return importCache(this.accounts, this.clientId, serialized, homeAccountId)
-  }
-
-  async exportAccount(of: SignInRef): Promise<string | undefined> {
-    const cache = (await this.#signedIn(of))?.cache
-    if (cache === undefined || parseCache(cache) !== undefined) return cache
-    reportMalformed(this.accounts.keyOf(of.homeAccountId))
-    return undefined
-  }
-
-  async #signedIn(of: SignInRef): Promise<Partition | undefined> {
+  /** What is stored for the sign-in; undefined where {@link isSignedIn} is false. */
+  async signedIn(of: SignInRef): Promise<Partition | undefined> {
     return (await this.accounts.load(of)).signedIn
   }
 

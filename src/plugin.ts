@@ -12,7 +12,6 @@ import { SharedKnowledge } from './copies.ts'
 import { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
 import type { SignInPlugin } from './kinds/sign-in.ts'
-import type { ImportReport } from './migrate/import.ts'
 import { sessionIdOf } from './msal/schema.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
 import type { StoreCheck } from './store/check.ts'
@@ -233,51 +232,6 @@ export class KeyvCachePlugin implements ICachePlugin {
    */
   async listSessions(account: HostSession | AccountRef): Promise<SessionInfo[]> {
     return this.#core.accounts.listSessions(signInRef(account))
-  }
-
-  /**
-   * Imports the accounts of a token cache that MSAL serialized: one blob of everybody, a record of MSAL's
-   * `DistributedCachePlugin` that holds tokens of others, or the memory of a client. Each entity goes to the account that
-   * owns it, and each account is linked as by a sign-in, so that logout callbacks find it.
-   *
-   * An account is imported only if nothing is stored for it and no eviction of it is known, which is remembered for 90
-   * days. So it is safe to repeat an import, to interrupt it, and to run it in several processes at once: nothing newer
-   * is replaced, nobody who was evicted comes back, and every process reports the same generation.
-   *
-   * Tokens of other client ids, tokens of the application itself, tokens that were acquired on behalf of a user, and
-   * entities that MSAL could not read are dropped and counted. Expired access tokens, and sections that MSAL Node does
-   * not know, are left behind.
-   *
-   * Two store calls for each account, and one more for each 16. Besides the text itself and what `JSON.parse` makes of
-   * it, the memory that it takes is that of 16 accounts.
-   * @param serialized what MSAL's `tokenCache.serialize()` returned
-   * @param homeAccountId to import this account only. A record of `DistributedCachePlugin` can hold tokens of somebody who
-   *   has signed out since. Only the account of its own key is certainly signed in
-   * @throws {TypeError} when it is no token cache, or for a home account id that cannot be one
-   * @throws {StoreUnavailableError} when the store fails: some of the accounts may be imported. Repeat it
-   * @example
-   * const { imported, skipped } = await plugin.importCache(await readFile('cache.json', 'utf8'))
-   */
-  async importCache(serialized: string, homeAccountId?: string): Promise<ImportReport> {
-    return this.#core.importCache(serialized, homeAccountId)
-  }
-
-  /**
-   * One account as MSAL serializes it, for a data-subject request, for debugging, or for going back to another cache:
-   * MSAL's `deserialize()` and its `DistributedCachePlugin` can read it. One store call.
-   *
-   * **It holds secrets**: anyone who has it can act as the user. Tokens that were acquired on behalf of the user are not
-   * part of it.
-   * @param account given a {@link HostSession}, only the sign-in that the session began with
-   * @returns undefined where {@link isSignedIn} is false, or the record cannot be read
-   * @throws {TypeError} for a home account id that cannot be one
-   * @throws {StoreUnavailableError}
-   * @example
-   * const serialized = await plugin.exportAccount(session)
-   * if (serialized !== undefined) client.getTokenCache().deserialize(serialized)
-   */
-  async exportAccount(account: HostSession | AccountRef): Promise<string | undefined> {
-    return this.#core.exportAccount(signInRef(account))
   }
 
   /**

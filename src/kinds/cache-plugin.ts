@@ -161,7 +161,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     if (!context.cacheHasChanged || this.#begun.has(context)) return
     throw new ConfigurationError(
       'nothing was stored: afterCacheAccess was called without beforeCacheAccess of the same context. To store a ' +
-        'token cache that you have, call plugin.importCache(serialized)',
+        'token cache that you have, call importCache(plugin, serialized) of msal-keyv/migrate',
     )
   }
 

@@ -59,8 +59,8 @@ const AT_ONCE = 16
 /** `uid.utid`, as Microsoft's providers have it: the tenant makes it unique among all authorities. */
 const NAMES_ITS_TENANT = new RegExp(`\\.${GUID}$`, 'i')
 
-/** See `KeyvCachePlugin.importCache`. */
-export async function importCache(
+/** See `importCache`. */
+export async function importInto(
   accounts: Accounts,
   clientId: string,
   serialized: unknown,

@@ -25,7 +25,7 @@ describe('a changed cache that no load came before is an error that names import
     const { entra, plugin, map } = importHost()
     const storing = of(plugin, entra).afterCacheAccess(await changedCache(entra))
     await expect(storing).rejects.toBeInstanceOf(ConfigurationError)
-    await expect(storing).rejects.toThrow(/beforeCacheAccess.*plugin\.importCache\(serialized\)/)
+    await expect(storing).rejects.toThrow(/beforeCacheAccess.*importCache\(plugin, serialized\)/)
     expect(map.size).toBe(0)
   })
 

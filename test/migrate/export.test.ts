@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { exportAccount, importCache } from '../../src/migrate/index.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
 import { acquireSilently, CLIENT_ID } from '../support/entra.ts'
 import { importHost, partOf } from '../support/import-host.ts'
@@ -11,8 +12,8 @@ describe('exportAccount', () => {
     const { entra, plugin, blob } = importHost()
     const [user, other] = [entra.user(), entra.user()]
     const serialized = await blob(user, other)
-    await plugin.importCache(serialized)
-    const exported = (await plugin.exportAccount(user)) ?? ''
+    await importCache(plugin, serialized)
+    const exported = (await exportAccount(plugin, user)) ?? ''
     expect(JSON.parse(exported)).toEqual(partOf(serialized, user))
     const client = entra.client()
     client.getTokenCache().deserialize(exported)
@@ -23,12 +24,12 @@ describe('exportAccount', () => {
     const { entra, plugin, store } = importHost()
     const user = entra.user({ sid: 'session-a' })
     const session = await plugin.openSession(await entra.signIn(entra.client(plugin), user))
-    expect(await plugin.exportAccount(session)).toBeTypeOf('string')
-    expect(await plugin.exportAccount({ ...session, generation: 'another' })).toBeUndefined()
+    expect(await exportAccount(plugin, session)).toBeTypeOf('string')
+    expect(await exportAccount(plugin, { ...session, generation: 'another' })).toBeUndefined()
     const names = new KeyNames({ clientId: CLIENT_ID, namespace: undefined, keySecret: undefined })
     await store.keyv.set(names.endedSession(user.homeAccountId, 'session-a'), 'ended', HOUR)
-    expect(await plugin.exportAccount(session)).toBeUndefined()
-    expect(await plugin.exportAccount(user)).toBeTypeOf('string')
+    expect(await exportAccount(plugin, session)).toBeUndefined()
+    expect(await exportAccount(plugin, user)).toBeTypeOf('string')
   })
 
   test('gives nothing of an account that was evicted, is unknown or cannot be read', async () => {
@@ -41,7 +42,7 @@ describe('exportAccount', () => {
     const text = await storedText(store.keyv, spoiled.homeAccountId)
     await store.keyv.set(partition, `${text.slice(0, text.indexOf('\n'))}\nnonsense`, HOUR)
     for (const user of [evicted, unknown, spoiled]) {
-      expect(await plugin.exportAccount(user)).toBeUndefined()
+      expect(await exportAccount(plugin, user)).toBeUndefined()
     }
   })
 
@@ -50,9 +51,9 @@ describe('exportAccount', () => {
     const user = entra.user()
     await entra.signIn(entra.client(plugin), user)
     calls()
-    await plugin.exportAccount(user)
+    await exportAccount(plugin, user)
     expect(calls()).toEqual(['read'])
-    await expect(plugin.exportAccount('')).rejects.toBeInstanceOf(TypeError)
+    await expect(exportAccount(plugin, '')).rejects.toBeInstanceOf(TypeError)
   })
 
   test('is what an import takes, in another store', async () => {
@@ -60,7 +61,7 @@ describe('exportAccount', () => {
     const user = entra.user()
     const { accessToken } = await entra.signIn(entra.client(plugin), user)
     const there = importHost(entra)
-    await there.plugin.importCache((await plugin.exportAccount(user)) ?? '')
+    await importCache(there.plugin, (await exportAccount(plugin, user)) ?? '')
     expect((await there.silent(user)).accessToken).toBe(accessToken)
   })
 })

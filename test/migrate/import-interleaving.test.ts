@@ -1,13 +1,13 @@
 import { Keyv } from 'keyv'
 import { describe, expect, test } from 'vitest'
-import { type HostSession, type ImportReport, KeyvCachePlugin } from '../../src/index.ts'
+import type { HostSession, KeyvCachePlugin } from '../../src/index.ts'
+import type { ImportReport } from '../../src/migrate/index.ts'
 import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 import { type Choose, everyOrder, Schedule } from '../support/explorer.ts'
+import { LIBRARY, type Library } from '../support/import-host.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
 import { steppedAdapter } from '../support/stepped-adapter.ts'
-
-type Plugin = typeof KeyvCachePlugin
 
 /** Thrown where something is wrong, with the order that led there. */
 class Violation extends Error {}
@@ -20,11 +20,11 @@ class World {
   readonly entra = new EntraStandIn({ size: 'small' })
   readonly user: User = this.entra.user()
   readonly schedule: Schedule
-  readonly #Plugin: Plugin
+  readonly #library: Library
   readonly #map = new Map<string, string>()
 
-  constructor(Plugin: Plugin, choose: Choose) {
-    this.#Plugin = Plugin
+  constructor(library: Library, choose: Choose) {
+    this.#library = library
     this.schedule = new Schedule(choose)
   }
 
@@ -39,11 +39,15 @@ class World {
   process(name?: string): KeyvCachePlugin {
     const isStepped = () => name !== undefined
     const adapter = steppedAdapter(this.#map, { schedule: this.schedule, actor: `${name}`, isStepped })
-    return new this.#Plugin({ store: new Keyv({ store: adapter }), clientId: CLIENT_ID })
+    return new this.#library.KeyvCachePlugin({ store: new Keyv({ store: adapter }), clientId: CLIENT_ID })
   }
 
   begins(name: string): Promise<void> {
     return this.schedule.step(name, 'begins', () => {})
+  }
+
+  import(process: KeyvCachePlugin, record: string): Promise<ImportReport> {
+    return this.#library.importCache(process, record)
   }
 
   async signIn(process: KeyvCachePlugin): Promise<HostSession> {
@@ -72,11 +76,11 @@ function generationIn({ imported, skipped }: ImportReport): string | undefined {
 const reasonIn = ({ skipped }: ImportReport) => skipped[0]?.reason
 
 /** Two processes import one account, from two records. */
-function twoImports(Plugin: Plugin): Promise<number> {
+function twoImports(library: Library): Promise<number> {
   return everyOrder(async (choose) => {
-    const world = new World(Plugin, choose)
+    const world = new World(library, choose)
     const records = [await world.record(), await world.record()]
-    const imports = records.map((record, index) => world.process(`import-${index}`).importCache(record))
+    const imports = records.map((record, index) => world.import(world.process(`import-${index}`), record))
     await world.schedule.run()
     const { homeAccountId } = world.user
     for (const report of await Promise.all(imports)) {
@@ -87,12 +91,12 @@ function twoImports(Plugin: Plugin): Promise<number> {
 }
 
 /** A process imports what another one evicts. */
-function importAndEvict(Plugin: Plugin): Promise<number> {
+function importAndEvict(library: Library): Promise<number> {
   return everyOrder(async (choose) => {
-    const world = new World(Plugin, choose)
+    const world = new World(library, choose)
     const record = await world.record()
     let isEvicted = false
-    const importing = world.process('import').importCache(record)
+    const importing = world.import(world.process('import'), record)
     const evicting = world.process('evict').evictAccount(world.user.homeAccountId)
     void evicting.then(() => {
       isEvicted = true
@@ -104,21 +108,21 @@ function importAndEvict(Plugin: Plugin): Promise<number> {
     world.check(isEvicted && !(await world.isSignedIn()), 'an evicted account is signed in')
     const wasSeen = world.last('evict writes g') < world.last('import reads g')
     if (wasSeen) world.check(reasonIn(report) === 'evicted', 'the report does not say that it is evicted')
-    const again = await world.process().importCache(record)
+    const again = await world.import(world.process(), record)
     world.check(reasonIn(again) === 'evicted', 'an evicted account is imported')
   })
 }
 
 /** A process imports an account that signs in meanwhile, on another server or on the same one. */
-function importAndSignIn(Plugin: Plugin, isSameProcess: boolean): Promise<number> {
+function importAndSignIn(library: Library, isSameProcess: boolean): Promise<number> {
   return everyOrder(async (choose) => {
-    const world = new World(Plugin, choose)
+    const world = new World(library, choose)
     const record = await world.record()
     const importer = world.process('import')
     const signer = isSameProcess ? importer : world.process('sign-in')
     // In one process, the order in which they begin is the order of the account's lock.
     const begins = isSameProcess ? (name: string) => world.begins(name) : () => Promise.resolve()
-    const importing = begins('import').then(() => importer.importCache(record))
+    const importing = begins('import').then(() => world.import(importer, record))
     const signingIn = begins('sign-in').then(() => world.signIn(signer))
     await world.schedule.run()
     const [report, session] = await Promise.all([importing, signingIn])
@@ -133,33 +137,33 @@ function importAndSignIn(Plugin: Plugin, isSameProcess: boolean): Promise<number
 
 describe('in every order there is', () => {
   test('two processes that import one account report the one generation that it has', async () => {
-    expect(await twoImports(KeyvCachePlugin)).toBeGreaterThan(100)
+    expect(await twoImports(LIBRARY)).toBeGreaterThan(100)
   })
 
   test('an account that is evicted while it is imported is evicted', async () => {
-    expect(await importAndEvict(KeyvCachePlugin)).toBeGreaterThan(20)
+    expect(await importAndEvict(LIBRARY)).toBeGreaterThan(20)
   })
 
   test('a sign-in on the same server wins over an import', async () => {
-    expect(await importAndSignIn(KeyvCachePlugin, true)).toBeGreaterThan(10)
+    expect(await importAndSignIn(LIBRARY, true)).toBeGreaterThan(10)
   })
 
   // The price of a store without compare-and-set: see docs/promises.md.
   test('a sign-in on another server wins, unless an import that saw nothing of it writes last', async () => {
-    expect(await importAndSignIn(KeyvCachePlugin, false)).toBeGreaterThan(100)
+    expect(await importAndSignIn(LIBRARY, false)).toBeGreaterThan(100)
   })
 })
 
 describe('broken on purpose, the violation is found', () => {
-  const MUTANTS: [name: MutantName, found: (Plugin: Plugin) => unknown][] = [
+  const MUTANTS: [name: MutantName, found: (library: Library) => unknown][] = [
     ['import: a generation for each', twoImports],
     ['import: evictions ignored', importAndEvict],
     ['import: no look afterwards', importAndEvict],
-    ['import: what is stored is replaced', (Plugin) => importAndSignIn(Plugin, true)],
+    ['import: what is stored is replaced', (library) => importAndSignIn(library, true)],
   ]
 
   test.each(MUTANTS)('%s', async (name, found) => {
-    const broken = await mutant(name)
-    await expect(found(broken.KeyvCachePlugin)).rejects.toThrow(Violation)
+    const broken = await mutant<Library>(name)
+    await expect(found(broken)).rejects.toThrow(Violation)
   })
 })

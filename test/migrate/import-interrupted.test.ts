@@ -1,8 +1,9 @@
 import { Keyv } from 'keyv'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { type ImportReport, KeyvCachePlugin, type KeyvLike } from '../../src/index.ts'
+import type { KeyvLike } from '../../src/index.ts'
+import type { ImportReport } from '../../src/migrate/index.ts'
 import { CLIENT_ID } from '../support/entra.ts'
-import { importHost } from '../support/import-host.ts'
+import { importHost, LIBRARY, type Library } from '../support/import-host.ts'
 import { mutant } from '../support/mutant.ts'
 
 interface Entry {
@@ -48,17 +49,20 @@ function generationsIn({ imported, skipped }: ImportReport): [string, string | u
 }
 
 /** Imports as often as there are calls to fail at, and repeats it. @returns how often the result was another one */
-async function interruptedEverywhere(Plugin: typeof KeyvCachePlugin, isDone: (entry: Entry) => boolean) {
+async function interruptedEverywhere(
+  { KeyvCachePlugin, importCache }: Library,
+  isDone: (entry: Entry) => boolean,
+) {
   const { entra, blob, plugin, map } = importHost()
   const serialized = await blob(...Array.from({ length: ACCOUNTS }, () => entra.user()))
-  const whole = await plugin.importCache(serialized)
+  const whole = await LIBRARY.importCache(plugin, serialized)
   let others = 0
   for (let nth = 1; nth <= CALLS; nth++) {
     const interrupted = new Map<string, string>()
     const keyv = new Keyv({ store: interrupted, useKeyPrefix: false })
-    const failing = new Plugin({ store: failingAt(nth, isDone, keyv), clientId: CLIENT_ID })
-    await expect(failing.importCache(serialized)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
-    const report = await new Plugin({ store: keyv, clientId: CLIENT_ID }).importCache(serialized)
+    const failing = new KeyvCachePlugin({ store: failingAt(nth, isDone, keyv), clientId: CLIENT_ID })
+    await expect(importCache(failing, serialized)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+    const report = await importCache(new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID }), serialized)
     expect(generationsIn(report)).toEqual(generationsIn(whole))
     const isSame =
       interrupted.size === map.size && [...map].every(([key, value]) => interrupted.get(key) === value)
@@ -72,13 +76,11 @@ afterEach(() => void vi.useRealTimers())
 
 describe('an import that is interrupted at any call of the store and repeated has the same result', () => {
   test.each(TORN)('where the failed write did %s', async (_, isDone) => {
-    expect(await interruptedEverywhere(KeyvCachePlugin, isDone)).toBe(0)
+    expect(await interruptedEverywhere(LIBRARY, isDone)).toBe(0)
   })
 
   test('but for the links that a write did not do, if nobody looked for them', async () => {
-    const broken = await mutant('import: links not looked for')
-    expect(
-      await interruptedEverywhere(broken.KeyvCachePlugin, ({ key }) => key.endsWith('_p')),
-    ).toBeGreaterThan(0)
+    const broken = await mutant<Library>('import: links not looked for')
+    expect(await interruptedEverywhere(broken, ({ key }) => key.endsWith('_p'))).toBeGreaterThan(0)
   })
 })

@@ -1,6 +1,7 @@
 // Imports into Redis, in a process whose memory is limited, and says what it took. Started by many-accounts.test.ts.
 import { readFile } from 'node:fs/promises'
-import { type ImportReport, KeyvCachePlugin } from '../../src/index.ts'
+import { KeyvCachePlugin } from '../../src/index.ts'
+import { type ImportReport, importCache } from '../../src/migrate/index.ts'
 import { CLIENT_ID } from '../support/entra.ts'
 import { observe } from '../support/observed-store.ts'
 import { openStore } from '../support/open-store.ts'
@@ -38,8 +39,8 @@ process.once('message', async ({ redisUrl, file, keys }: ImportSettings) => {
     for (const { reason } of report.skipped) reasons[reason] = (reasons[reason] ?? 0) + 1
   }
   const start = performance.now()
-  if (file !== undefined) count(await plugin.importCache(await readFile(file, 'utf8')))
-  for (const key of keys) count(await plugin.importCache((await redis.get(key)) ?? ''))
+  if (file !== undefined) count(await importCache(plugin, await readFile(file, 'utf8')))
+  for (const key of keys) count(await importCache(plugin, (await redis.get(key)) ?? ''))
   const milliseconds = Math.round(performance.now() - start)
   const memory = Math.round(process.resourceUsage().maxRSS / 1024)
   const figures: ImportFigures = {

@@ -4,10 +4,10 @@ import { describe, expect, test, vi } from 'vitest'
 import {
   ConfidentialClients,
   generateEncryptionKey,
-  type ImportReport,
   KeyvCachePlugin,
   LogoutHandler,
 } from '../../src/index.ts'
+import { type ImportReport, importCache } from '../../src/migrate/index.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
 import { CLIENT_ID, EntraStandIn, TENANT_ID } from '../support/entra.ts'
 import { assignToEach, edited, idsOf, importHost, partOf } from '../support/import-host.ts'
@@ -23,7 +23,7 @@ describe('a blob of several accounts', () => {
     const users = [entra.user(), entra.user(), entra.user()]
     const serialized = await blob(...users)
 
-    const report = await plugin.importCache(serialized)
+    const report = await importCache(plugin, serialized)
 
     expect(idsOf(report.imported)).toEqual(idsOf(users))
     expect(report).toMatchObject({ skipped: [], dropped: 0 })
@@ -43,7 +43,7 @@ describe('a blob of several accounts', () => {
     const serialized = await blob(...Array.from({ length: 20 }, () => entra.user()))
     await plugin.isSignedIn('warm-up')
     calls()
-    await plugin.importCache(serialized)
+    await importCache(plugin, serialized)
     const each = { reads: 20 + 2, writes: 20 }
     const made = calls()
     expect(made.filter((call) => call === 'read')).toHaveLength(each.reads)
@@ -54,10 +54,10 @@ describe('a blob of several accounts', () => {
   test('repeated, it says that each is stored, under the same generation, and writes nothing', async () => {
     const { entra, plugin, blob, map, calls } = importHost()
     const serialized = await blob(entra.user(), entra.user())
-    const first = await plugin.importCache(serialized)
+    const first = await importCache(plugin, serialized)
     const before = new Map(map)
     calls()
-    const second = await plugin.importCache(serialized)
+    const second = await importCache(plugin, serialized)
     expect(second.imported).toEqual([])
     expect(second.skipped).toEqual(first.imported.map((account) => ({ ...account, reason: 'stored' })))
     expect(map).toEqual(before)
@@ -68,7 +68,7 @@ describe('a blob of several accounts', () => {
     const { entra, plugin, blob, silent } = importHost()
     const [alice, bob] = [entra.user({ sid: 'session-a' }), entra.user({ sid: 'session-b' })]
     const serialized = await blob(alice, bob)
-    await plugin.importCache(serialized)
+    await importCache(plugin, serialized)
     const msal = new ConfidentialClients(entra.configuration(), { plugin })
     const issuer = entra.issuerFor(TENANT_ID)
     const logout = new LogoutHandler(msal, { issuer, jwks: { keys: [] } })
@@ -76,7 +76,7 @@ describe('a blob of several accounts', () => {
     expect(outcome).toMatchObject({ result: 'evicted' })
     await expect(silent(alice)).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
     expect((await silent(bob)).fromCache).toBe(true)
-    expect(await plugin.importCache(serialized)).toMatchObject({
+    expect(await importCache(plugin, serialized)).toMatchObject({
       imported: [],
       skipped: [
         { ...alice, reason: 'evicted' },
@@ -91,7 +91,7 @@ describe('a blob of several accounts', () => {
     const keyv = new Keyv()
     const encryptionKeys = [generateEncryptionKey()]
     const plugin = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID, encryptionKeys })
-    await plugin.importCache(await blob(user))
+    await importCache(plugin, await blob(user))
     expect(await storedText(keyv, user.homeAccountId)).toMatch(/^v1\./)
     expect(await plugin.isSignedIn(user)).toBe(true)
   })
@@ -102,20 +102,20 @@ describe('a record of one account that holds tokens of others', () => {
     const { entra, plugin, blob } = importHost()
     const [alice, bob] = [entra.user(), entra.user()]
     const serialized = await blob(alice, bob)
-    const report = await plugin.importCache(serialized, bob.homeAccountId)
+    const report = await importCache(plugin, serialized, bob.homeAccountId)
     expect(idsOf(report.imported)).toEqual([bob.homeAccountId])
     expect(report).toMatchObject({ skipped: [], dropped: 4 })
     expect(await plugin.isSignedIn(alice)).toBe(false)
-    expect(idsOf((await plugin.importCache(serialized)).imported)).toEqual([alice.homeAccountId])
+    expect(idsOf((await importCache(plugin, serialized)).imported)).toEqual([alice.homeAccountId])
   })
 
   test('gives nobody where that one is not in it', async () => {
     const { entra, plugin, blob, calls } = importHost()
     const serialized = await blob(entra.user())
-    const report = await plugin.importCache(serialized, entra.user().homeAccountId)
+    const report = await importCache(plugin, serialized, entra.user().homeAccountId)
     expect(report).toEqual({ imported: [], skipped: [], dropped: 4 })
     expect(calls()).toEqual([])
-    await expect(plugin.importCache(serialized, '')).rejects.toThrow(/^homeAccountId must/)
+    await expect(importCache(plugin, serialized, '')).rejects.toThrow(/^homeAccountId must/)
   })
 })
 
@@ -126,7 +126,7 @@ describe('an account is imported only', () => {
     const serialized = await blob(user)
     const { accessToken, account } = await entra.signIn(entra.client(plugin), user)
     const session = await plugin.openSession({ account } as never)
-    const report = await plugin.importCache(serialized)
+    const report = await importCache(plugin, serialized)
     expect(report).toMatchObject({ imported: [], skipped: [{ reason: 'stored' }] })
     expect(report.skipped).toEqual([
       { homeAccountId: user.homeAccountId, reason: 'stored', generation: session.generation },
@@ -138,11 +138,11 @@ describe('an account is imported only', () => {
     const { entra, plugin, blob, map } = importHost()
     const user = entra.user()
     const serialized = await blob(user)
-    await plugin.importCache(serialized)
+    await importCache(plugin, serialized)
     await plugin.evictAccount(user.homeAccountId)
     if (again) await entra.signIn(entra.client(plugin), user)
     const before = new Map(map)
-    const report = await plugin.importCache(serialized)
+    const report = await importCache(plugin, serialized)
     expect(report.skipped).toEqual([{ homeAccountId: user.homeAccountId, reason: 'evicted' }])
     expect(report.imported).toEqual([])
     expect(map).toEqual(before)
@@ -154,7 +154,7 @@ describe('an account is imported only', () => {
     const user = entra.user({ sid: 'session-a' })
     const names = new KeyNames({ clientId: CLIENT_ID, namespace: undefined, keySecret: undefined })
     await store.keyv.set(names.endedSession(user.homeAccountId, 'session-a'), 'ended', HOUR)
-    expect(reasons(await plugin.importCache(await blob(user)))).toEqual(['evicted'])
+    expect(reasons(await importCache(plugin, await blob(user)))).toEqual(['evicted'])
     expect(await plugin.isSignedIn(user)).toBe(false)
   })
 
@@ -163,7 +163,7 @@ describe('an account is imported only', () => {
     const user = entra.user()
     const key = keysOf(user.homeAccountId)[kind]
     await store.keyv.set(key, 'v1.another-key.AAAA', HOUR)
-    expect(reasons(await plugin.importCache(await blob(user)))).toEqual(['unreadable'])
+    expect(reasons(await importCache(plugin, await blob(user)))).toEqual(['unreadable'])
     expect(await storedText(store.keyv, user.homeAccountId)).toBe(
       kind === 'partition' ? 'v1.another-key.AAAA' : '',
     )
@@ -178,7 +178,7 @@ describe('an account is imported only', () => {
     })
     vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + 3 * HOUR })
     try {
-      const report = await plugin.importCache(serialized)
+      const report = await importCache(plugin, serialized)
       expect(idsOf(report.imported)).toEqual([refreshable.homeAccountId])
       expect(report.skipped).toEqual([{ homeAccountId: user.homeAccountId, reason: 'expired' }])
     } finally {
@@ -189,7 +189,7 @@ describe('an account is imported only', () => {
   test('if MSAL knows whose the tokens are', async () => {
     const { entra, plugin, blob } = importHost()
     const serialized = edited(await blob(entra.user()), (cache) => Object.assign(cache, { Account: {} }))
-    expect(reasons(await plugin.importCache(serialized))).toEqual(['incomplete'])
+    expect(reasons(await importCache(plugin, serialized))).toEqual(['incomplete'])
   })
 
   test.each([
@@ -202,7 +202,7 @@ describe('an account is imported only', () => {
       for (const name of ['Account', 'IdToken', 'AccessToken', 'RefreshToken'] as const)
         assignToEach(cache[name], { home_account_id: id })
     })
-    expect(await plugin.importCache(serialized)).toEqual({
+    expect(await importCache(plugin, serialized)).toEqual({
       imported: [],
       skipped: [{ homeAccountId: id, reason: 'invalid-id' }],
       dropped: 0,
@@ -227,11 +227,11 @@ describe('an account is imported only', () => {
       ]),
     )
     const { plugin } = importHost()
-    expect(await plugin.importCache(JSON.stringify(both))).toMatchObject({
+    expect(await importCache(plugin, JSON.stringify(both))).toMatchObject({
       imported: [],
       skipped: [{ homeAccountId: 'alice', reason: 'several-authorities' }],
     })
-    expect(idsOf((await plugin.importCache(JSON.stringify(caches[0]))).imported)).toEqual(['alice'])
+    expect(idsOf((await importCache(plugin, JSON.stringify(caches[0]))).imported)).toEqual(['alice'])
   })
 
   test('whose id names its tenant is one person at any authority', async () => {
@@ -240,6 +240,11 @@ describe('an account is imported only', () => {
     const serialized = edited(await blob(user), ({ AccessToken }) =>
       assignToEach(AccessToken, { environment: 'login.microsoftonline.com' }),
     )
-    expect(idsOf((await plugin.importCache(serialized)).imported)).toEqual([user.homeAccountId])
+    expect(idsOf((await importCache(plugin, serialized)).imported)).toEqual([user.homeAccountId])
   })
+})
+
+test('into what is no plugin, nothing is imported', async () => {
+  const junk = {} as KeyvCachePlugin
+  await expect(importCache(junk, '{}')).rejects.toMatchObject({ code: 'ERR_CONFIGURATION' })
 })

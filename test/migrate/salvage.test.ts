@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { JsonCache } from '@azure/msal-node'
 import { describe, expect, test } from 'vitest'
+import { importCache } from '../../src/migrate/index.ts'
 import { CLIENT_ID, SCOPES } from '../support/entra.ts'
 import { assignToEach, edited, idsOf, importHost } from '../support/import-host.ts'
 import { storedPartition } from '../support/stored.ts'
@@ -46,7 +47,7 @@ describe('dropped and counted are', () => {
     const events: unknown[] = []
     const listener = (event: unknown) => void events.push(event)
     subscribe('msal-keyv:dropped-entities', listener)
-    const report = await plugin.importCache(serialized)
+    const report = await importCache(plugin, serialized)
     unsubscribe('msal-keyv:dropped-entities', listener)
     expect(report.dropped).toBe(1)
     expect(events).toEqual([{ count: 1 }])
@@ -64,7 +65,7 @@ describe('dropped and counted are', () => {
     const { entra, plugin } = importHost()
     const client = entra.client()
     await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
-    const report = await plugin.importCache(client.getTokenCache().serialize())
+    const report = await importCache(plugin, client.getTokenCache().serialize())
     expect(report).toEqual({ imported: [], skipped: [], dropped: 1 })
   })
 
@@ -73,7 +74,7 @@ describe('dropped and counted are', () => {
     const user = entra.user()
     const client = entra.client()
     await client.acquireTokenOnBehalfOf({ oboAssertion: entra.assertion(user), scopes: SCOPES })
-    const report = await plugin.importCache(client.getTokenCache().serialize())
+    const report = await importCache(plugin, client.getTokenCache().serialize())
     expect(report).toEqual({
       imported: [],
       skipped: [{ homeAccountId: user.homeAccountId, reason: 'on-behalf-of' }],
@@ -88,7 +89,7 @@ describe('dropped and counted are', () => {
     const serialized = edited(await blob(user), ({ RefreshToken }) =>
       assignToEach(RefreshToken, { family_id: '1' }),
     )
-    expect((await plugin.importCache(serialized)).dropped).toBe(0)
+    expect((await importCache(plugin, serialized)).dropped).toBe(0)
     expect(await storedPartition(store.keyv, user.homeAccountId)).toEqual(JSON.parse(serialized))
   })
 
@@ -100,7 +101,7 @@ describe('dropped and counted are', () => {
     const serialized = edited(await blob(user), ({ AppMetadata }) =>
       Object.assign(AppMetadata, { own, others: { client_id: OTHER_CLIENT, environment }, none: null }),
     )
-    await plugin.importCache(serialized)
+    await importCache(plugin, serialized)
     expect((await storedPartition(store.keyv, user.homeAccountId)).AppMetadata).toEqual({ own })
   })
 })
@@ -124,7 +125,7 @@ describe('what is no token cache is an error that names the parameter and quotes
 
   test.each(JUNK)('%j', async (junk) => {
     const { plugin, calls } = importHost()
-    const error = await plugin.importCache(junk as string).catch((reason: unknown) => reason)
+    const error = await importCache(plugin, junk as string).catch((reason: unknown) => reason)
     expect(error).toBeInstanceOf(TypeError)
     expect(String(error)).toMatch(/^TypeError: serialized must be /)
     expect(String(error)).not.toMatch('secret-junk')
@@ -133,7 +134,7 @@ describe('what is no token cache is an error that names the parameter and quotes
 
   test.each(['{}', '{"Account":{}}'])('%s is one in which nobody is', async (empty) => {
     const { plugin, calls } = importHost()
-    expect(await plugin.importCache(empty)).toEqual({ imported: [], skipped: [], dropped: 0 })
+    expect(await importCache(plugin, empty)).toEqual({ imported: [], skipped: [], dropped: 0 })
     expect(calls()).toEqual([])
   })
 })

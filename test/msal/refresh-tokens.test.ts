@@ -2,8 +2,9 @@ import type { AccountInfo, ICachePlugin, JsonCache } from '@azure/msal-node'
 import * as msal3 from 'msal-node-3'
 import { describe, expect, test } from 'vitest'
 import type { KeyvLike } from '../../src/index.ts'
+import { importCache } from '../../src/migrate/index.ts'
 import { acquireSilently, type EntraStandIn, SCOPES, type User } from '../support/entra.ts'
-import { importHost } from '../support/import-host.ts'
+import { importHost, type Library } from '../support/import-host.ts'
 import { mutant } from '../support/mutant.ts'
 import { storedPartition } from '../support/stored.ts'
 
@@ -40,7 +41,7 @@ describe('refresh tokens that MSAL 3 and later majors wrote under keys of their 
     const user = entra.user()
     const { old, both } = await upgraded(entra, user)
     const spent = Object.values((JSON.parse(old) as JsonCache).RefreshToken).map(({ secret }) => secret)
-    await plugin.importCache(both)
+    await importCache(plugin, both)
     const kept = await refreshTokens(store.keyv, user)
     expect(kept).toHaveLength(1)
     expect(spent).not.toEqual(kept)
@@ -50,7 +51,7 @@ describe('refresh tokens that MSAL 3 and later majors wrote under keys of their 
     const { entra, plugin, store, silent } = importHost()
     const user = entra.user()
     const { old } = await upgraded(entra, user)
-    await plugin.importCache(old)
+    await importCache(plugin, old)
     const [before] = await refreshTokens(store.keyv, user)
     await silent(user, true)
     const after = await refreshTokens(store.keyv, user)
@@ -78,12 +79,12 @@ describe('refresh tokens that MSAL 3 and later majors wrote under keys of their 
   })
 
   test('taken for two, both stay', async () => {
-    const broken = await mutant('refresh tokens told apart by their keys')
+    const broken = await mutant<Library>('refresh tokens told apart by their keys')
     const { entra, plugin, store, silent } = importHost(undefined, broken.KeyvCachePlugin)
     const [one, two] = [entra.user(), entra.user()]
-    await plugin.importCache((await upgraded(entra, one)).both)
+    await broken.importCache(plugin, (await upgraded(entra, one)).both)
     expect(await refreshTokens(store.keyv, one)).toHaveLength(2)
-    await plugin.importCache((await upgraded(entra, two)).old)
+    await broken.importCache(plugin, (await upgraded(entra, two)).old)
     await silent(two, true)
     expect(await refreshTokens(store.keyv, two)).toHaveLength(2)
   })

@@ -1,8 +1,13 @@
 import type { ICachePlugin, JsonCache } from '@azure/msal-node'
 import { Keyv } from 'keyv'
 import { KeyvCachePlugin } from '../../src/index.ts'
+import { importCache } from '../../src/migrate/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, type User } from './entra.ts'
 import { observe } from './observed-store.ts'
+
+/** What an import needs of the library, which a test may break on purpose. */
+export const LIBRARY = { KeyvCachePlugin, importCache }
+export type Library = typeof LIBRARY
 
 /** A plugin over a store that is seen, and MSAL's memory to import into it. */
 export function importHost(entra = new EntraStandIn({ size: 'small' }), Plugin = KeyvCachePlugin) {
