@@ -135,7 +135,8 @@ export const MARIADB: Recipe = {
     '--bind-address=127.0.0.1',
     `--port=${port}`,
     `--datadir=${join(folder, 'data')}`,
-    `--socket=${join(folder, 'socket')}`,
+    // In the data folder. An absolute path can be too long for a socket.
+    '--socket=socket',
     `--pid-file=${join(folder, 'pid')}`,
     '--performance-schema=off',
     '--innodb-buffer-pool-size=8M',

@@ -52,7 +52,7 @@ export class PostgresServer {
         options,
       )
       return await startOnFreePort(async (port) => {
-        const spawn = () => spawnPostgres(port, database, folder, options)
+        const spawn = () => spawnPostgres(port, database, options)
         return new PostgresServer(port, folder, spawn, await spawn())
       })
     } catch (error) {
@@ -79,16 +79,12 @@ export class PostgresServer {
   }
 }
 
-function spawnPostgres(
-  port: number,
-  database: string,
-  folder: string,
-  options: SpawnOptions,
-): Promise<ChildProcess> {
+function spawnPostgres(port: number, database: string, options: SpawnOptions): Promise<ChildProcess> {
   const settings = {
     listen_addresses: '127.0.0.1',
     port: `${port}`,
-    unix_socket_directories: folder,
+    // None: the path of a temporary folder can be too long for one.
+    unix_socket_directories: '',
     fsync: 'off',
     full_page_writes: 'off',
   }
