@@ -79,10 +79,9 @@ export class Core {
   }
 
   /** The session for the host to keep. Says so where no logout callback will ever find it. */
-  openedSession({ homeAccountId, generation, sid, id }: HostSession): HostSession {
+  openedSession({ homeAccountId, generation, sid, epoch, since }: HostSession): HostSession {
     const session = { homeAccountId, generation }
-    // An id tells the sign-ins of one provider's session apart, which is to be named for that.
-    if (sid !== undefined) return { ...session, sid, ...(id === undefined ? {} : { id }) }
+    if (sid !== undefined && epoch !== undefined) return { ...session, sid, epoch, since }
     const key = this.accounts.keyOf(homeAccountId)
     const hint =
       'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'

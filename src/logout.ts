@@ -135,9 +135,15 @@ export class LogoutHandler {
     const isBackChannel = callback.kind === 'back-channel'
     const found = await accounts.links.find(named, isBackChannel ? callback.jti : undefined)
     if (found.isReplay) throw new LogoutCallbackError('the logout token was used before')
-    const links = found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))
-    const current = links.length === 0 ? [] : await accounts.current(links)
-    const endedAlone = await this.#end(current, named.sid, evicted)
+    const ofIssuer = (links: readonly Link[]) =>
+      links.filter((link) => matchesIssuer(link.issuer, named.issuer))
+    const bySession = ofIssuer(found.bySession)
+    // A token that names a session which nobody here was ever in names its subject all the same.
+    const isAnybodys = named.sid === undefined || (bySession.length === 0 && this.#ends === 'account')
+    const links = isAnybodys ? ofIssuer(found.bySubject) : bySession
+    const current = await accounts.current(links)
+    const ids = current.map(({ homeAccountId }) => homeAccountId)
+    const endedAlone = await this.#end(ids, named.sid, evicted)
     // Not before it is done: until then the provider may try again with the same token.
     if (isBackChannel) await accounts.links.markCarriedOut(callback)
     if (evicted.length > 0) return succeeded('evicted', callback, evicted, endedAlone)
@@ -147,29 +153,26 @@ export class LogoutHandler {
 
   async #endOwn(
     callback: LogoutCallback,
-    { homeAccountId, generation, sid }: SignInRef,
+    session: SignInRef,
     evicted: EndedSession[],
   ): Promise<LogoutOutcome> {
-    const current = await this.#core.accounts.current([{ homeAccountId, generation }])
+    const current = await this.#core.accounts.current([session])
     if (current.length === 0) return succeeded('stale-session', callback)
-    const named = generation === undefined ? undefined : sid
-    const links = current.map(() => ({ homeAccountId, generation: generation ?? '' }))
-    const endedAlone = await this.#end(links, named, evicted)
+    const endedAlone = await this.#end([session.homeAccountId], session.sid, evicted)
     return succeeded(evicted.length > 0 ? 'evicted' : 'session-ended', callback, evicted, endedAlone)
   }
 
   /** @returns the sessions that ended, of accounts that have others */
   async #end(
-    links: readonly Pick<Link, 'homeAccountId' | 'generation'>[],
+    ids: readonly string[],
     sid: string | undefined,
     evicted: EndedSession[],
   ): Promise<EndedSession[]> {
-    if (links.length === 0) return []
+    if (ids.length === 0) return []
     const { accounts } = this.#core
-    const ids = links.map(({ homeAccountId }) => homeAccountId)
     const evictions =
       this.#ends === 'session' && sid !== undefined
-        ? await accounts.endSession(links, sid)
+        ? await accounts.endSession(ids, sid)
         : await accounts.evict(ids)
     const session = (homeAccountId: string) => ({ homeAccountId, ...(sid === undefined ? {} : { sid }) })
     const gone = new Set(evictions.map(({ homeAccountId }) => homeAccountId))

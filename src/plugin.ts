@@ -217,7 +217,7 @@ export class KeyvCachePlugin implements ICachePlugin {
     }
     const { accounts } = this.#core
     const links = await accounts.links.findDirectoryUser(user)
-    const current = links.length === 0 ? [] : await accounts.current(links)
+    const current = await accounts.current(links)
     return current.length === 0 ? [] : accounts.evict(current.map(({ homeAccountId }) => homeAccountId))
   }
 

@@ -41,7 +41,8 @@ describe('signing in', () => {
       homeAccountId: user.homeAccountId,
       generation: expect.any(String),
       sid: 'the session',
-      id: expect.any(String),
+      epoch: expect.any(String),
+      since: expect.any(Number),
     })
     expect(result.account?.homeAccountId).toBe(user.homeAccountId)
     const parsed = new URLSearchParams({ ...query, code: entra.code(user) })

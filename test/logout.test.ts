@@ -24,11 +24,16 @@ beforeAll(async () => {
   key = await signingKey('key-1')
 })
 
-function host(options: Partial<LogoutOptions> = {}, entra = new EntraStandIn({ size: 'small' })) {
+function host(
+  options: Partial<LogoutOptions> = {},
+  entra = new EntraStandIn({ size: 'small' }),
+  library: Partial<typeof import('../src/index.ts')> = {},
+) {
   const store = observe(new Keyv())
-  const msal = new ConfidentialClients(entra.configuration(), { store: store.keyv })
+  const Library = { ConfidentialClients, LogoutHandler, ...library }
+  const msal = new Library.ConfidentialClients(entra.configuration(), { store: store.keyv })
   const jwks = { keys: [key.jwk] }
-  const logout = new LogoutHandler(msal, { issuer: TEMPLATE, jwks, ...options })
+  const logout = new Library.LogoutHandler(msal, { issuer: TEMPLATE, jwks, ...options })
   const signIn = async (user: User, sessionState?: string): Promise<HostSession> => {
     const request = { scopes: SCOPES, redirectUri, state: 's' }
     const response = { code: entra.code(user), state: 's', session_state: sessionState }
@@ -229,6 +234,22 @@ describe('a back-channel callback', () => {
       result: 'stale-session',
     })
     expect(await msal.plugin.isSignedIn(again)).toBe(true)
+  })
+
+  test('that names a session which nobody was ever in, and somebody: ends that person’s accounts (E4)', async () => {
+    const unknownSession = async (options: Partial<LogoutOptions & { ends: 'session' }>, library = {}) => {
+      const { entra, signIn, msal, logout, token } = host(options, undefined, library)
+      const user = entra.user({ sid: 'here', sub: 'the person' })
+      await signIn(user)
+      const outcome = await logout.handle(
+        post({ logout_token: await token({ sid: 'elsewhere', sub: 'the person' }) }),
+      )
+      return { result: outcome.result, isSignedIn: await msal.plugin.isSignedIn(user) }
+    }
+    expect(await unknownSession({})).toEqual({ result: 'evicted', isSignedIn: false })
+    expect(await unknownSession({ ends: 'session' })).toEqual({ result: 'unknown-session', isSignedIn: true })
+    const broken = await mutant('a subject counts only without a session')
+    expect(await unknownSession({}, broken)).toEqual({ result: 'unknown-session', isSignedIn: true })
   })
 
   test('costs six store calls', async () => {

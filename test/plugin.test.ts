@@ -97,9 +97,9 @@ describe('an outage is not a sign-out (P7)', () => {
     const broken = await mutant('failed read taken for a miss')
     const entra = new EntraStandIn({ size: 'small' })
     const keyv = new Keyv()
-    keyv.getMany = async () => {
+    keyv.getMany = async (keys: string[]) => {
       keyv.emit('error', new Error('down'))
-      return [undefined, undefined] as never
+      return keys.map(() => undefined) as never
     }
     const ask = (Plugin: typeof KeyvCachePlugin) => {
       const plugin = new Plugin({ store: keyv, clientId: CLIENT_ID })

@@ -2,7 +2,7 @@ import { trace } from '../diagnostics.ts'
 import { AccountEvictedError, EvictionError, StoreUnavailableError } from '../errors.ts'
 import { type AccountKeys, isLongRunning, type KeyNames } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
-import { fingerprintOf, type StoredRecord } from '../records/record.ts'
+import { fingerprintOf } from '../records/record.ts'
 import { type Found, type Records, recordIn } from '../records/records.ts'
 import {
   type CurrentGeneration,
@@ -11,9 +11,19 @@ import {
   isValid,
   newGeneration,
 } from './generation.ts'
-import { type Assertion, isIssuedBefore, type SignInRef } from './identity.ts'
-import { Issuers, type Link, Links, type ProviderSession, readLinks } from './links.ts'
-import { markIn, type SessionInfo, type SessionMark, Sessions } from './sessions.ts'
+import { type Assertion, type HostSession, isIssuedBefore, type SignInRef } from './identity.ts'
+import {
+  Issuers,
+  joinLinks,
+  Links,
+  linkRows,
+  type NamedLink,
+  type NamedSession,
+  namedLinks,
+  type ProviderSession,
+  readLinks,
+} from './links.ts'
+import { describeSession, isLive, type SessionInfo } from './sessions.ts'
 import { listedRecords } from './token-records.ts'
 
 /** An account's valid partition. */
@@ -21,16 +31,21 @@ export interface Partition {
   readonly generation: string
   /** MSAL's own JSON. */
   readonly cache: string
-  /** The keys of the links that lead to it. */
-  readonly links: readonly string[]
+  /** The links that lead to it. */
+  readonly links: readonly NamedLink[]
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
 
-/** The sign-in that a host session belongs to, and what tells it from others. */
-export interface BegunSession {
-  readonly generation: string
-  readonly id: string
+/** What a host session begins with: the sign-in that it belongs to, and its session at the provider. */
+export type BegunSession = Pick<HostSession, 'generation' | 'epoch' | 'since'>
+
+/** Whose session a write comes from. */
+export interface Writer {
+  /** The provider's sessions that the cache has ID tokens of, or that the authorization response names. */
+  readonly sessions: readonly ProviderSession[]
+  /** The host session that refreshes. Without one, the sessions are of a sign-in, and begin. */
+  readonly refreshing?: SignInRef | undefined
 }
 
 /** The outcome of an eviction that the store confirmed. */
@@ -54,12 +69,13 @@ interface Reading {
   readonly records: Records
   readonly of: SignInRef
   readonly keys: AccountKeys
-  /** Of the mark that would end the host's session. */
-  readonly markKey: string | undefined
+  /** What the epoch of the host's session is called by, and where it is. */
+  readonly session: { readonly digest: string; readonly key: string } | undefined
   /** What the store returned, by key. */
   readonly stored: ReadonlyMap<string, unknown>
-  readonly links: ReadonlyMap<string, StoredRecord | undefined>
-  readonly expiresAt: number
+  /** From before it was read; epoch milliseconds. */
+  readonly readAt: number
+  readonly ttl: number
 }
 
 /** What the store held for one account at one moment. It is opened on demand. */
@@ -74,20 +90,21 @@ export class AccountSnapshot {
 
   /** Equal for two snapshots of equal content, which make the same valid; undefined if nothing can be valid. */
   get fingerprint(): string | undefined {
-    const { keys, stored, markKey = '' } = this.#read
-    const generation = stored.get(keys.generation)
-    const isReadable = generation === undefined || typeof generation === 'string'
-    if (!isReadable || stored.get(markKey) !== undefined) return undefined
+    const { keys, stored, session } = this.#read
     const text = fingerprintOf(stored.get(keys.partition))
-    return text === undefined ? undefined : `${generation ?? ''}\n${text}`
+    const others = [keys.generation, keys.refusal, session?.key ?? ''].map((key) => stored.get(key))
+    const isReadable = others.every((each) => each === undefined || typeof each === 'string')
+    if (text === undefined || !isReadable || this.isSessionEnded) return undefined
+    // What is absent is not what is empty.
+    return `${JSON.stringify(others)}\n${text}`
   }
 
   /** The account's valid partition. */
   get partition(): Partition | undefined {
     const record = recordIn(this.#open())
     if (record?.generation === undefined || !isValid(record.generation, this.current)) return undefined
-    const { generation, body: cache, links = [], expiresAt } = record
-    return { generation, cache, links, expiresAt }
+    const { generation, body: cache, expiresAt } = record
+    return { generation, cache, links: namedLinks(record.links), expiresAt }
   }
 
   /** There is something in the partition's place that cannot be read here. */
@@ -101,17 +118,22 @@ export class AccountSnapshot {
     return this.#current
   }
 
-  /** The mark that ended the session that the account was loaded with. */
-  get mark(): SessionMark | undefined {
-    const { records, stored, markKey } = this.#read
-    return markKey === undefined ? undefined : markIn(records, stored.get(markKey), markKey)
+  /** What the store says of the epoch of the session that the account was loaded with. */
+  get epoch(): CurrentGeneration {
+    const { stored, session } = this.#read
+    return session === undefined ? { kind: 'none' } : decodeGeneration(stored.get(session.key), session.key)
+  }
+
+  /** What the partition names of that session. */
+  get namedSession(): NamedSession | undefined {
+    const { session } = this.#read
+    return this.partition?.links.find((link) => link.session?.digest === session?.digest)?.session
   }
 
   /** The host's session was ended, and the account's other sessions go on. */
   get isSessionEnded(): boolean {
-    const { mark } = this
-    const { id } = this.#read.of
-    return mark !== undefined && (id === undefined || !mark.signIns.includes(id))
+    const { session, of } = this.#read
+    return session !== undefined && !isLive(of, this.epoch, () => this.namedSession)
   }
 
   /** The partition, unless the host's session has ended or began with another sign-in. */
@@ -121,14 +143,33 @@ export class AccountSnapshot {
     return isOther || this.isSessionEnded ? undefined : this.partition
   }
 
-  /** The links that were read in the same store call: what was found, or undefined, by key. */
-  get links(): ReadonlyMap<string, StoredRecord | undefined> {
-    return this.#read.links
+  /** The digest of the refresh token that its provider has refused. */
+  get refused(): string | undefined {
+    const { records, stored, keys } = this.#read
+    return recordIn(records.open(stored.get(keys.refusal), keys.refusal))?.body
+  }
+
+  /** Whether another record, that was read with it, says that the account is linked by this key. */
+  isNamedBy(key: string): boolean {
+    const { records, stored, keys } = this.#read
+    const list = recordIn(records.open(stored.get(keys.list), keys.list))
+    const links = [...(this.partition?.links ?? []), ...namedLinks(list?.links)]
+    return links.some((link) => link.key === key)
+  }
+
+  /** What the store returned, by key. */
+  get stored(): ReadonlyMap<string, unknown> {
+    return this.#read.stored
+  }
+
+  /** From before it was read; epoch milliseconds. */
+  get readAt(): number {
+    return this.#read.readAt
   }
 
   /** When a record written on the strength of this snapshot expires, in epoch milliseconds. */
   get expiresAt(): number {
-    return this.#read.expiresAt
+    return this.#read.readAt + this.#read.ttl
   }
 
   #open(): Found {
@@ -144,7 +185,6 @@ export class AccountSnapshot {
  */
 export class Accounts {
   readonly links: Links
-  readonly sessions: Sessions
   readonly issuers = new Issuers()
   readonly #records: Records
   readonly #names: KeyNames
@@ -154,7 +194,6 @@ export class Accounts {
   /** @param ttl milliseconds */
   constructor(records: Records, names: KeyNames, ttl: number) {
     this.links = new Links(records, names)
-    this.sessions = new Sessions(records, names, this.links)
     this.#records = records
     this.#names = names
     this.#ttl = ttl
@@ -170,61 +209,79 @@ export class Accounts {
     return this.#names.account(homeAccountId).generation
   }
 
-  /** @param linkKeys the links to read in the same store call */
-  load(of: SignInRef, linkKeys: readonly string[] = [], timeout?: number): Promise<AccountSnapshot> {
+  /** @param more what else to read in the same store call */
+  load(of: SignInRef, more: readonly string[] = [], timeout?: number): Promise<AccountSnapshot> {
     return trace(
       'msal-keyv:load',
       { key: this.keyOf(of.homeAccountId) },
-      async () => (await this.#loadMany([of], linkKeys, timeout))[0] as AccountSnapshot,
+      async () => (await this.#loadMany([of], more, timeout))[0] as AccountSnapshot,
       ({ partition }) => ({ found: partition !== undefined }),
     )
   }
 
   /**
    * As {@link load}, with the account's lock.
-   * @param linkKeys the links that the write may have to renew
+   * @param more what the write will have to know
    */
   loadForWrite(
     of: SignInRef,
-    linkKeys: readonly string[],
+    more: readonly string[],
   ): Promise<{ loaded: AccountSnapshot; unlock: Release }> {
-    return this.#records.loadForWrite(this.keyOf(of.homeAccountId), (timeout) =>
-      this.load(of, linkKeys, timeout),
+    return this.#records.loadForWrite(this.keyOf(of.homeAccountId), (timeout) => this.load(of, more, timeout))
+  }
+
+  /** What a write of an account has to know that names these links. */
+  keysBehind(homeAccountId: string, links: readonly NamedLink[]): string[] {
+    return links.flatMap(({ key, session }) =>
+      session === undefined ? [key] : [key, this.#names.epoch(homeAccountId, session.digest)],
     )
   }
 
   async #loadMany(
     refs: readonly SignInRef[],
-    linkKeys: readonly string[] = [],
+    more: readonly string[] = [],
     timeout?: number,
   ): Promise<AccountSnapshot[]> {
     // From before the read: an eviction that the read did not see outlives what is written after it.
-    const expiresAt = Date.now() + this.#ttl
-    const named = refs.map((of) => ({
-      of,
-      keys: this.#names.account(of.homeAccountId),
-      markKey: this.sessions.markKey(of),
-    }))
-    // The partition first: a store that reads one after the other then errs towards "evicted".
-    const keys = named.flatMap(({ keys: { partition, generation }, markKey = [] }) =>
-      [partition, generation].concat(markKey),
-    )
-    const stored = await this.#records.readRaw([...keys, ...linkKeys], timeout)
-    const opened = this.#records.openAll(linkKeys, stored)
-    const links = new Map(linkKeys.map((key) => [key, opened.get(key)]))
-    return named.map((each) => {
-      return new AccountSnapshot({ ...each, records: this.#records, stored, links, expiresAt })
+    const readAt = Date.now()
+    const named = refs.map((of) => {
+      const digest = this.links.digestOf({ issuer: '', sid: of.sid })
+      const key = digest === undefined ? '' : this.#names.epoch(of.homeAccountId, digest)
+      const session = digest === undefined ? undefined : { digest, key }
+      return { of, keys: this.#names.account(of.homeAccountId), session }
     })
+    // The partition first: a store that reads one after the other then errs towards "evicted".
+    const keys = named.flatMap(({ keys: { partition, generation, refusal }, session }) =>
+      session === undefined
+        ? [partition, generation, refusal]
+        : [partition, generation, session.key, refusal],
+    )
+    const stored = await this.#records.readRaw([...new Set([...keys, ...more])], timeout)
+    return named.map(
+      (each) => new AccountSnapshot({ ...each, records: this.#records, stored, readAt, ttl: this.#ttl }),
+    )
   }
 
-  /** Which of these sign-ins are the ones of now. */
-  async current<Ref extends SignInRef>(refs: readonly Ref[]): Promise<Ref[]> {
-    const snapshots = await this.#loadMany(refs)
-    return refs.filter(({ generation }, index) => {
-      const { partition, current } = snapshots[index] ?? {}
-      if (generation === undefined || current === undefined) return true
+  /**
+   * Which of these sign-ins are the ones of now; and of links, which lead to one: a link that a late write has put back
+   * names an older sign-in, and counts as long as the account's own record names it.
+   */
+  async current<Ref extends SignInRef & { readonly key?: string }>(refs: readonly Ref[]): Promise<Ref[]> {
+    if (refs.length === 0) return []
+    const lists = refs.map(({ homeAccountId }) => this.#names.account(homeAccountId).list)
+    const snapshots = await this.#loadMany(
+      refs.map(({ homeAccountId, sid, epoch, since }) => ({ homeAccountId, sid, epoch, since })),
+      lists,
+    )
+    return refs.filter(({ generation, key }, index) => {
+      const snapshot = snapshots[index]
+      if (generation === undefined || snapshot === undefined) return true
+      if (snapshot.isSessionEnded) return false
+      const { partition, current } = snapshot
       // Without a partition that can be read here there may be one elsewhere, or a refresh in flight that writes one.
-      return partition === undefined ? isValid(generation, current) : partition.generation === generation
+      const isOfNow =
+        partition === undefined ? isValid(generation, current) : partition.generation === generation
+      return isOfNow || (key !== undefined && snapshot.isNamedBy(key))
     })
   }
 
@@ -258,35 +315,69 @@ export class Accounts {
   }
 
   /**
-   * Writes the partition and its links.
+   * Writes the partition and all its links. One store call, and one before it if the partition names links that were not
+   * read.
    * @param update its record expires with the cache, or after `ttl`
-   * @param sessions the provider's sessions that the cache has ID tokens of
-   * @param alongside records to write in the same store call
    */
   async commit(
     homeAccountId: string,
     snapshot: AccountSnapshot,
     update: Omit<Partition, 'links'>,
-    sessions: readonly ProviderSession[],
-    alongside: readonly StoredRecord[] = [],
-  ): Promise<void> {
-    const key = this.keyOf(homeAccountId)
+    writer: Writer,
+  ): Promise<BegunSession> {
     const { generation, cache } = update
+    const { partition: before, readAt: since } = snapshot
+    const known = before?.links ?? []
+    const { stored, links, epochs } = await this.#linksAfter(homeAccountId, snapshot, known, writer)
+    const key = this.keyOf(homeAccountId)
     const expiresAt = Math.min(snapshot.expiresAt, update.expiresAt)
-    const known = snapshot.partition?.links ?? []
-    const own = { homeAccountId, generation, expiresAt }
-    const links = await this.links.renew(own, sessions, known, snapshot.links)
-    for (const { issuer } of sessions) this.issuers.see(issuer)
-    const partition = { key, generation, links: links.keys, expiresAt, body: cache }
-    await trace('msal-keyv:commit', { key }, () =>
-      this.#records.write([partition, ...links.records, ...alongside]),
-    )
+    const records = await this.links.recordsOf(links, { homeAccountId, generation, expiresAt }, stored)
+    for (const { issuer } of writer.sessions) this.issuers.see(issuer)
+    const partition = { key, generation, links: linkRows(links), expiresAt, body: cache }
+    await trace('msal-keyv:commit', { key }, () => this.#records.write([partition, ...records]))
+    const [epoch] = epochs.values()
+    return epoch === undefined ? { generation } : { generation, epoch, since }
+  }
+
+  /** What an account names after a write: what it named and is not over, and what the writer's sessions are named by. */
+  async #linksAfter(
+    homeAccountId: string,
+    { stored: read, readAt }: AccountSnapshot,
+    known: readonly NamedLink[],
+    { sessions, refreshing }: Writer,
+  ) {
+    const digests = sessions.flatMap((session) => this.links.digestOf(session) ?? [])
+    const epochKey = (digest: string) => this.#names.epoch(homeAccountId, digest)
+    const wanted = [
+      ...this.keysBehind(homeAccountId, known),
+      ...this.links.keysOf(sessions),
+      ...digests.map(epochKey),
+    ]
+    const missing = [...new Set(wanted)].filter((key) => !read.has(key))
+    const stored = new Map([...read, ...(await this.#records.readRaw(missing))])
+    const currentOf = (digest: string) => decodeGeneration(stored.get(epochKey(digest)), epochKey(digest))
+    const goesOn = ({ session }: NamedLink) =>
+      session === undefined || isValid(session.epoch, currentOf(session.digest))
+    const live = known.filter(goesOn)
+    const begun = (digest: string): string | undefined => {
+      const current = currentOf(digest)
+      if (current.kind !== 'none') return current.kind === 'known' ? current.id : undefined
+      return live.find(({ session }) => session?.digest === digest)?.session?.epoch ?? newGeneration()
+    }
+    const own = this.links.digestOf({ issuer: '', sid: refreshing?.sid })
+    const epochs = new Map<string, string>()
+    for (const digest of digests) {
+      const epoch = refreshing === undefined ? begun(digest) : digest === own ? refreshing.epoch : undefined
+      if (epoch !== undefined) epochs.set(digest, epoch)
+    }
+    const added = this.links.name(sessions, (digest) => epochs.get(digest), readAt)
+    return { stored, links: joinLinks(live, added), epochs }
   }
 
   /**
    * Begins a host session of an account that is stored, and links the provider's session to it.
    * @param session that is not linked yet
-   * @returns undefined if nothing is stored
+   * @returns undefined if nothing is stored, or the session has ended meanwhile
    */
   async beginSession(
     homeAccountId: string,
@@ -294,15 +385,17 @@ export class Accounts {
     session: ProviderSession | undefined,
   ): Promise<BegunSession | undefined> {
     const sessions = session === undefined ? [] : [session]
-    const linkKeys = [...this.links.keysOf(sessions).keys()]
-    const { loaded, unlock } = await this.loadForWrite({ homeAccountId, sid }, linkKeys)
+    const { loaded, unlock } = await this.loadForWrite({ homeAccountId, sid }, this.links.keysOf(sessions))
     try {
-      const { partition } = loaded
+      const { partition, namedSession, readAt } = loaded
       if (partition === undefined) return undefined
-      const { id, records } = this.sessions.begin(loaded)
-      if (session !== undefined) await this.commit(homeAccountId, loaded, partition, sessions, records)
-      else await this.#records.write(records)
-      return { generation: partition.generation, id }
+      if (session !== undefined) return await this.commit(homeAccountId, loaded, partition, { sessions })
+      const { generation } = partition
+      if (sid === undefined) return { generation }
+      // Of the sign-in, and not of now: it may have ended since.
+      if (namedSession !== undefined)
+        return { generation, epoch: namedSession.epoch, since: namedSession.lastSeen }
+      return loaded.epoch.kind === 'none' ? { generation, epoch: newGeneration(), since: readAt } : undefined
     } finally {
       unlock()
     }
@@ -315,17 +408,20 @@ export class Accounts {
    */
   async relink(
     homeAccountId: string,
-    { partition, links }: AccountSnapshot,
+    { partition, stored }: AccountSnapshot,
     sessions: readonly ProviderSession[],
   ): Promise<void> {
     if (partition === undefined) return
-    const { generation, expiresAt, links: known } = partition
-    const named = [...this.links.keysOf(sessions).keys()]
+    const { generation, expiresAt } = partition
+    const keys = this.links.keysOf(sessions)
+    const found = this.#records.openAll(keys, stored)
     const isThere = (key: string) =>
-      readLinks(links.get(key)).some((link) => link.homeAccountId === homeAccountId)
-    if (named.every((key) => !known.includes(key) || isThere(key))) return
-    const own = { homeAccountId, generation, expiresAt }
-    await this.#records.write((await this.links.renew(own, sessions, known, links)).records)
+      readLinks(found.get(key)).some((link) => link.homeAccountId === homeAccountId)
+    const lost = partition.links.filter(({ key }) => keys.includes(key) && !isThere(key))
+    if (lost.length === 0) return
+    await this.#records.write(
+      await this.links.recordsOf(lost, { homeAccountId, generation, expiresAt }, stored),
+    )
   }
 
   /** Deletes a partition that holds no token any more. */
@@ -337,27 +433,51 @@ export class Accounts {
   async listSessions(of: SignInRef): Promise<SessionInfo[]> {
     const { signedIn } = await this.load(of)
     if (signedIn === undefined) return []
-    const { generation, links: keys } = signedIn
-    const [sessions = []] = await this.sessions.list([{ ...of, generation, keys }])
-    return sessions.map((session) => this.sessions.describe(session, of.sid))
+    const [live = []] = await this.#liveSessions([{ ...of, links: signedIn.links }])
+    const own = this.links.digestOf({ issuer: '', sid: of.sid })
+    return live.map((each) => describeSession(each, signedIn.expiresAt, own))
   }
 
-  /** Ends one session of these sign-ins, and evicts the accounts that have no other. */
-  async endSession(
-    links: readonly Pick<Link, 'homeAccountId' | 'generation'>[],
-    sid: string,
-  ): Promise<Eviction[]> {
-    const ids = links.map(({ homeAccountId }) => homeAccountId)
+  /** Ends one session of these accounts, and evicts those that have no other. Up to six store calls. */
+  async endSession(homeAccountIds: readonly string[], sid: string): Promise<Eviction[]> {
     // First: of two sessions that end at once, at least one then sees that both have.
-    await this.sessions.end(ids, sid)
-    const snapshots = await this.#loadMany(links)
-    const others = await this.sessions.list(
-      links.map(({ homeAccountId, generation }, index) => {
-        return { homeAccountId, generation, keys: snapshots[index]?.partition?.links ?? [] }
-      }),
+    await this.#fenceSession(homeAccountIds, sid)
+    const ids = [...new Set(homeAccountIds)]
+    const snapshots = await this.#loadMany(ids.map((homeAccountId) => ({ homeAccountId })))
+    const others = await this.#liveSessions(
+      ids.map((homeAccountId, index) => ({ homeAccountId, links: snapshots[index]?.partition?.links ?? [] })),
     )
     const lastOnes = ids.filter((_, index) => others[index]?.length === 0)
     return lastOnes.length === 0 ? [] : this.evict(lastOnes)
+  }
+
+  /**
+   * What a session was, it is not any more.
+   * @throws {EvictionError}
+   */
+  async #fenceSession(homeAccountIds: readonly string[], sid: string): Promise<void> {
+    const digest = this.#names.sidDigest(sid)
+    const keys = homeAccountIds.map((id) => this.#names.epoch(id, digest))
+    await this.#records.writeFences(keys.map((key) => () => generationRecord(key)))
+  }
+
+  async #liveSessions(
+    accounts: readonly { readonly homeAccountId: string; readonly links: readonly NamedLink[] }[],
+  ): Promise<(NamedLink & { session: NamedSession })[][]> {
+    const sessions = accounts.map(({ homeAccountId, links }) =>
+      links.flatMap((link) => {
+        const { session } = link
+        return session
+          ? [{ ...link, session, epochKey: this.#names.epoch(homeAccountId, session.digest) }]
+          : []
+      }),
+    )
+    const stored = await this.#records.readRaw([...new Set(sessions.flat().map(({ epochKey }) => epochKey))])
+    return sessions.map((each) =>
+      each.filter(({ session, epochKey }) =>
+        isValid(session.epoch, decodeGeneration(stored.get(epochKey), epochKey)),
+      ),
+    )
   }
 
   /** The listener is called on each eviction by this process. It is held weakly. */
@@ -375,19 +495,23 @@ export class Accounts {
     const accounts = [...new Set(homeAccountIds)].map((id) => ({ id, keys: this.#names.account(id) }))
     const evict = async () => {
       for (const { id } of accounts) for (const listener of this.#listeners) listener.deref()?.forget(id)
-      const fences = accounts.map(({ keys }) => generationRecord(keys.generation, newGeneration()))
+      const fences = accounts.map(
+        ({ keys: { generation } }) =>
+          () =>
+            generationRecord(generation),
+      )
       await this.#records.writeFences(fences).catch((error: unknown) => fail(error, false))
       try {
         const evictedAt = new Date()
         const dead: string[] = []
         const stored = await this.#records.readRaw(
-          accounts.flatMap(({ keys }) => [keys.partition, keys.list]),
+          accounts.flatMap(({ keys }) => [keys.partition, keys.list, keys.refusal]),
         )
-        const evictions = accounts.map(({ id: homeAccountId, keys: { partition, list } }) => {
+        const evictions = accounts.map(({ id: homeAccountId, keys: { partition, list, refusal } }) => {
           const listed = listedRecords(recordIn(this.#records.open(stored.get(list), list)))
           // What an assertion acquired has no refresh token. It stays, to refuse the assertion, until it expires.
           dead.push(partition, ...listed.map(({ key }) => key).filter(isLongRunning))
-          if (stored.get(list) !== undefined) dead.push(list)
+          dead.push(...[list, refusal].filter((key) => stored.get(key) !== undefined))
           return {
             homeAccountId,
             evictedAt,

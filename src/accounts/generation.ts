@@ -37,9 +37,9 @@ export function importedGeneration(generationKey: string): string {
   return createHash('sha256').update(`imported ${generationKey}`).digest('base64url').slice(0, 22)
 }
 
-/** The record that an eviction writes. It holds no token, and is not sealed. */
-export function generationRecord(key: string, generation: string): StoredRecord {
-  return { key, generation, expiresAt: Date.now() + GENERATION_LIFETIME, body: '' }
+/** A record with a new generation, as an eviction writes one. It holds no token, and is not sealed. */
+export function generationRecord(key: string): StoredRecord {
+  return { key, generation: newGeneration(), expiresAt: Date.now() + GENERATION_LIFETIME, body: '' }
 }
 
 export function decodeGeneration(value: unknown, key: string): CurrentGeneration {

@@ -16,8 +16,9 @@ export interface HostSession {
   generation: string
   /** The provider's session: the ID token's `sid`, or the authorization response's `session_state`. */
   sid?: string | undefined
-  /** Tells it from others that began in the same session of the provider, when one of those is ended. */
-  id?: string | undefined
+  /** The epoch of the provider's session, and when it was that: the end of that session replaces it. Epoch milliseconds. */
+  epoch?: string | undefined
+  since?: number | undefined
 }
 
 /** An account, and the one generation and session of it that may be shown if the host knows them. */
@@ -25,7 +26,8 @@ export interface SignInRef {
   readonly homeAccountId: string
   readonly generation?: string | undefined
   readonly sid?: string | undefined
-  readonly id?: string | undefined
+  readonly epoch?: string | undefined
+  readonly since?: number | undefined
 }
 
 const LONGEST_ID = 1024
@@ -41,20 +43,21 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
         'here, begin a sign-in',
     )
   }
-  const { homeAccountId, generation, sid, id } = account as Partial<HostSession>
+  const { homeAccountId, generation, sid, epoch, since } = account as Partial<HostSession>
   if (generation !== undefined && !isText(generation)) {
     throw new TypeError('generation must be a non-empty string: pass on what openSession returned')
   }
   // A session's name means something beside the generation only: MSAL's accounts may have a claim of that name.
   if (generation === undefined) return { homeAccountId: checkHomeAccountId(homeAccountId) }
-  checkOptionalText('sid', sid)
-  checkOptionalText('id', id)
-  return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid, id }
+  checkOptional('sid', sid, 'string')
+  checkOptional('epoch', epoch, 'string')
+  checkOptional('since', since, 'number')
+  return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid, epoch, since }
 }
 
-function checkOptionalText(name: string, value: unknown): void {
-  if (value === undefined || typeof value === 'string') return
-  throw new TypeError(`${name} must be a string: pass on what openSession returned`)
+function checkOptional(name: string, value: unknown, type: 'string' | 'number'): void {
+  if (value === undefined || typeof value === type) return
+  throw new TypeError(`${name} must be a ${type}: pass on what openSession returned`)
 }
 
 /**

@@ -1,5 +1,5 @@
 import { report } from '../diagnostics.ts'
-import { GUID, isString, parseJson } from '../guards.ts'
+import { GUID, isText, parseJson } from '../guards.ts'
 import { type KeyNames, type LinkKind, linkKind } from '../records/key-names.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Records } from '../records/records.ts'
@@ -25,35 +25,36 @@ export interface DirectoryUser {
   readonly objectId: string
 }
 
-/** One account that a session, subject or directory user leads to, and the sign-in that it belongs to. */
+/** A link, as the account that it leads to names it in its own record: what is lost is written again from there. */
+export interface NamedLink {
+  readonly key: string
+  readonly issuer: string
+  /** Of a link that leads from a session. */
+  readonly session?: NamedSession | undefined
+}
+
+/** One of the provider's sessions of an account. */
+export interface NamedSession {
+  readonly digest: string
+  /** It lives as long as its epoch record says this, or as there is none. */
+  readonly epoch: string
+  /** When it signed in first, and when it signed in or refreshed a token last; epoch milliseconds. */
+  readonly firstSeen: number
+  readonly lastSeen: number
+}
+
+/** One account that a session, subject or directory user leads to, and the sign-in that wrote it there. */
 export interface Link {
+  readonly key: string
   readonly homeAccountId: string
   readonly generation: string
   readonly issuer: string
-  /** Epoch milliseconds, like the others. */
+  /** Epoch milliseconds. */
   readonly expiresAt: number
-  /** When it was written first, and last; undefined in records of a release that did not say so. */
-  readonly firstSeen: number | undefined
-  readonly lastSeen: number | undefined
-  /** Of the session that it leads from: names the mark that ends that session. */
-  readonly sidDigest: string | undefined
 }
 
-/** A sign-in, and the keys of the links that lead to its account. */
-export interface LinkedAccount {
-  readonly homeAccountId: string
-  readonly generation: string
-  readonly keys: readonly string[]
-}
-
-/** A session's link, and its key. */
-export interface SessionLink {
-  readonly key: string
-  readonly link: Link
-}
-
-/** The most links that one account's partition keeps alive; the oldest go first. */
-const MOST_LINKS = 32
+/** The most links of sessions that one account keeps alive, and the most others; the oldest go first. */
+const MOST_LINKS = 16
 /** The most accounts that one link can lead to, where the provider's ID tokens say so. */
 const MOST_ACCOUNTS = 64
 /** The most that a `session_state` can lead to: it is not signed, and a browser sends what it likes. */
@@ -63,6 +64,9 @@ const GUID_SEGMENT = new RegExp(`/${GUID}(?=/|$)`, 'i')
 /**
  * Links lead from what a sign-out names, a session, a subject or a directory user, to accounts. One person can have
  * several accounts, by B2C's user flows.
+ *
+ * They are an index: accounts that share one write it without regard to one another, and a row that is lost so is
+ * written again by its account's next write.
  */
 export class Links {
   readonly #records: Records
@@ -73,33 +77,30 @@ export class Links {
     this.#names = names
   }
 
-  /** The sessions, by the keys of their links: a guest's two tenants may share one `sid`. */
-  keysOf(sessions: readonly ProviderSession[]): Map<string, ProviderSession[]> {
-    const keys = new Map<string, ProviderSession[]>()
-    for (const session of sessions) {
-      for (const key of this.#keysOf(session)) keys.set(key, [...(keys.get(key) ?? []), session])
-    }
-    return keys
-  }
-
-  /** The keys of the links that a sign-out through this session may come by. */
-  sessionKeys(issuer: string, sid: string): string[] {
-    return this.#keysOf({ issuer, sid, sessionState: sid })
+  /** The keys of all links that lead from these sessions. */
+  keysOf(sessions: readonly ProviderSession[]): string[] {
+    return [...new Set(sessions.flatMap((session) => this.#keysOf(session)))]
   }
 
   /**
-   * Where a callback's session leads, or its subject if it names no session; and whether the callback's logout token
-   * was carried out before.
+   * Where a callback's session leads, and where its subject does; and whether its logout token was carried out before.
+   * One store call.
    * @param jti the logout token's id
    */
   async find(
     { issuer, sid, subject }: ProviderSession,
     jti: string | undefined,
-  ): Promise<{ links: Link[]; isReplay: boolean }> {
-    const keys = sid === undefined ? this.#keysOf({ issuer, subject }) : this.sessionKeys(issuer, sid)
-    const mark = jti === undefined ? undefined : this.#names.replayMark(issuer, jti)
-    const found = await this.#records.read(mark === undefined ? keys : [...keys, mark])
-    return { links: liveLinks(keys, found), isReplay: mark !== undefined && found.has(mark) }
+  ): Promise<{ bySession: Link[]; bySubject: Link[]; isReplay: boolean }> {
+    // It may be a session that ID tokens name, or one that only a browser does.
+    const session = this.#keysOf({ issuer, sid, sessionState: sid })
+    const person = this.#keysOf({ issuer, subject })
+    const mark = jti === undefined ? [] : [this.#names.replayMark(issuer, jti)]
+    const found = await this.#records.read([...session, ...person, ...mark])
+    return {
+      bySession: liveLinks(session, found),
+      bySubject: liveLinks(person, found),
+      isReplay: mark.some((key) => found.has(key)),
+    }
   }
 
   /** Where a directory user leads. */
@@ -108,56 +109,68 @@ export class Links {
     return liveLinks(keys, await this.#records.read(keys))
   }
 
-  /** The links of sessions that lead to each of these sign-ins. */
-  async sessionsOf(accounts: readonly LinkedAccount[]): Promise<SessionLink[][]> {
-    const isSession = (key: string) => linkKind(key) !== 'other'
-    const all = new Set(accounts.flatMap(({ keys }) => keys.filter(isSession)))
-    const found = await this.#records.read([...all])
-    return accounts.map(({ homeAccountId, generation, keys }) =>
-      keys.filter(isSession).flatMap((key) =>
-        liveLinks([key], found)
-          .filter((link) => link.homeAccountId === homeAccountId && link.generation === generation)
-          .map((link) => ({ key, link })),
-      ),
-    )
-  }
-
-  /** Remembers that a logout token was carried out, until it is no longer accepted. */
+  /**
+   * Remembers that a logout token was carried out, until it is no longer accepted. One store call.
+   * @throws {StoreUnavailableError}
+   */
   async markCarriedOut({ issuer, jti, expiresAt }: { issuer: string; jti: string; expiresAt: Date }) {
     const key = this.#names.replayMark(issuer, jti)
     await this.#records.write([{ key, generation: undefined, expiresAt: expiresAt.getTime(), body: '' }])
   }
 
   /**
-   * The records of an account's links after a commit.
-   * @param sessions that the account's ID tokens name
-   * @param known the keys of the links that the account had
-   * @param read the links that were read with the account
-   * @returns the records, and the keys of all that the account keeps alive from now on
+   * The links that lead from these sessions, for an account to name.
+   * @param epochOf a session's epoch, by its digest; undefined for one that is not to be named
+   * @param seenAt epoch milliseconds
    */
-  async renew(
-    own: Pick<Link, 'homeAccountId' | 'generation' | 'expiresAt'>,
+  name(
     sessions: readonly ProviderSession[],
-    known: readonly string[],
-    read: ReadonlyMap<string, StoredRecord | undefined>,
-  ): Promise<{ records: StoredRecord[]; keys: string[] }> {
-    const named = this.keysOf(sessions)
-    const unread = [...named.keys()].filter((key) => !read.has(key))
-    const stored = new Map([...read, ...(await this.#records.read(unread))])
-    const keys = keptLinks(known, named.keys())
+    epochOf: (digest: string) => string | undefined,
+    seenAt: number,
+  ): NamedLink[] {
+    return sessions.flatMap((session) =>
+      this.#keysOf(session).flatMap((key) => {
+        const { issuer } = session
+        const digest = this.digestOf(session)
+        if (digest === undefined || linkKind(key) === 'other') return [{ key, issuer }]
+        const epoch = epochOf(digest)
+        if (epoch === undefined) return []
+        return [{ key, issuer, session: { digest, epoch, firstSeen: seenAt, lastSeen: seenAt } }]
+      }),
+    )
+  }
+
+  /** What a session's epoch is called by; undefined without a session. */
+  digestOf({ sid, sessionState = sid }: ProviderSession): string | undefined {
+    const name = sid ?? sessionState
+    return name === undefined ? undefined : this.#names.sidDigest(name)
+  }
+
+  /**
+   * The links' records, with an account in them. One store call if one leads to as many accounts as it can.
+   * @param named by the account
+   * @param stored what each of them holds now
+   * @throws {StoreUnavailableError}
+   */
+  async recordsOf(
+    named: readonly NamedLink[],
+    own: Omit<Link, 'key' | 'issuer'>,
+    stored: ReadonlyMap<string, unknown>,
+  ): Promise<StoredRecord[]> {
+    const keys = [...new Set(named.map(({ key }) => key))]
+    const found = this.#records.openAll(keys, stored)
     const records: StoredRecord[] = []
     for (const key of keys) {
-      const links = readLinks(stored.get(key))
-      const mine = this.#renewed(links, own, named.get(key) ?? [])
-      // Without a known issuer it was not read, and slides with a later write.
-      if (mine.length === 0) continue
+      const mine = named.filter((each) => each.key === key).map(({ issuer }) => ({ ...own, key, issuer }))
       const most = linkKind(key) === 'unsigned' ? MOST_UNSIGNED : MOST_ACCOUNTS
-      const others = links.filter(({ homeAccountId }) => homeAccountId !== own.homeAccountId)
+      const others = readLinks(found.get(key)).filter(
+        ({ homeAccountId }) => homeAccountId !== own.homeAccountId,
+      )
       const all = [...(await this.#live(others, most)), ...mine]
       // In an unsigned one the first stay: else an attacker could push them out.
       records.push(linkRecord(key, most === MOST_UNSIGNED ? all.slice(0, most) : all.slice(-most)))
     }
-    return { records, keys }
+    return records
   }
 
   #keysOf({ issuer, sid, sessionState, subject, directoryUser }: ProviderSession): string[] {
@@ -173,25 +186,7 @@ export class Links {
     ]
   }
 
-  /** An account's own links after a commit: one for each issuer that is known to name the session. */
-  #renewed(
-    links: readonly Link[],
-    own: Pick<Link, 'homeAccountId' | 'generation' | 'expiresAt'>,
-    sessions: readonly ProviderSession[],
-  ): Link[] {
-    const now = Date.now()
-    const known = links.filter(({ homeAccountId }) => homeAccountId === own.homeAccountId)
-    const issuers = new Set([...known, ...sessions].map(({ issuer }) => issuer))
-    return [...issuers].map((issuer) => {
-      const before = known.find((link) => link.issuer === issuer && link.generation === own.generation)
-      const session = sessions.find((each) => each.issuer === issuer)
-      const sid = session?.sid ?? session?.sessionState
-      const sidDigest = sid === undefined ? before?.sidDigest : this.#names.sidDigest(sid)
-      return { ...own, issuer, firstSeen: before?.firstSeen ?? now, lastSeen: now, sidDigest }
-    })
-  }
-
-  /** Those that have not expired; if they are too many, only those whose sign-in has not ended. */
+  /** Those that have not expired; where they are too many, only those whose sign-in has not ended. */
   async #live(links: readonly Link[], most: number): Promise<Link[]> {
     const now = Date.now()
     const live = links.filter(({ expiresAt }) => expiresAt > now)
@@ -204,22 +199,45 @@ export class Links {
   }
 }
 
-/** All links that an account's partition keeps alive from now on: those it had, and new ones behind them. */
-export function keptLinks(known: readonly string[], added: Iterable<string>): string[] {
-  const fresh = [...new Set(added)]
-  return [...known.filter((key) => !fresh.includes(key)), ...fresh].slice(-MOST_LINKS)
+/** All links that an account names from now on: those it had, and new ones behind them. */
+export function joinLinks(known: readonly NamedLink[], added: readonly NamedLink[]): NamedLink[] {
+  const links = new Map<string, NamedLink>()
+  for (const link of [...known, ...added]) {
+    const name = `${link.key} ${link.issuer}`
+    const before = links.get(name)?.session
+    links.delete(name)
+    const isSame = before !== undefined && before.epoch === link.session?.epoch
+    links.set(name, isSame ? { ...link, session: { ...link.session, firstSeen: before.firstSeen } } : link)
+  }
+  const all = [...links.values()]
+  return [
+    ...all.filter(({ session }) => session === undefined).slice(-MOST_LINKS),
+    ...all.filter(({ session }) => session !== undefined).slice(-MOST_LINKS),
+  ]
+}
+
+/** As a record's header has them. */
+export function linkRows(links: readonly NamedLink[]): unknown[] {
+  return links.map(({ key, issuer, session }) =>
+    session === undefined
+      ? [key, issuer]
+      : [key, issuer, session.digest, session.epoch, session.firstSeen, session.lastSeen],
+  )
+}
+
+/** What a record's header names; nothing for a row that says nothing readable. */
+export function namedLinks(rows: readonly unknown[] = []): NamedLink[] {
+  return rows.flatMap((row) => {
+    const [key, issuer, digest, epoch, firstSeen, lastSeen] = Array.isArray(row) ? (row as unknown[]) : []
+    if (!isText(key) || !isText(issuer)) return []
+    const isSession =
+      isText(digest) && isText(epoch) && typeof firstSeen === 'number' && typeof lastSeen === 'number'
+    return [{ key, issuer, ...(isSession ? { session: { digest, epoch, firstSeen, lastSeen } } : {}) }]
+  })
 }
 
 function linkRecord(key: string, links: readonly Link[]): StoredRecord {
-  const rows = links.map((link) => [
-    link.homeAccountId,
-    link.generation,
-    link.issuer,
-    link.expiresAt,
-    link.firstSeen,
-    link.lastSeen,
-    link.sidDigest,
-  ])
+  const rows = links.map((link) => [link.homeAccountId, link.generation, link.issuer, link.expiresAt])
   const expiresAt = Math.max(...links.map((link) => link.expiresAt))
   return { key, generation: undefined, expiresAt, body: JSON.stringify(rows) }
 }
@@ -232,18 +250,14 @@ function liveLinks(keys: readonly string[], found: ReadonlyMap<string, StoredRec
 /** What a link's record leads to; nothing if it cannot be read. */
 export function readLinks(stored: StoredRecord | undefined): Link[] {
   const rows = stored && parseJson(stored.body)
-  return Array.isArray(rows) ? rows.flatMap(readLink) : []
+  return Array.isArray(rows) ? rows.flatMap((row) => readLink(stored?.key ?? '', row)) : []
 }
 
-function readLink(row: unknown): Link[] {
-  if (!Array.isArray(row)) return []
-  const [homeAccountId, generation, issuer, expiresAt, first, last, digest] = row as unknown[]
-  const isNamed = isString(homeAccountId) && isString(generation) && isString(issuer)
-  if (!isNamed || typeof expiresAt !== 'number') return []
-  const firstSeen = typeof first === 'number' ? first : undefined
-  const lastSeen = typeof last === 'number' ? last : undefined
-  const sidDigest = isString(digest) ? digest : undefined
-  return [{ homeAccountId, generation, issuer, expiresAt, firstSeen, lastSeen, sidDigest }]
+function readLink(key: string, row: unknown): Link[] {
+  const [homeAccountId, generation, issuer, expiresAt] = Array.isArray(row) ? (row as unknown[]) : []
+  const isReadable =
+    isText(homeAccountId) && isText(generation) && isText(issuer) && typeof expiresAt === 'number'
+  return isReadable ? [{ key, homeAccountId, generation, issuer, expiresAt }] : []
 }
 
 /** Maximum number of remembered issuers: one for each tenant that signs in. */

@@ -13,7 +13,8 @@ export async function signOut(
   session: HostSession | AccountRef,
   request: SignOutRequest,
 ): Promise<URL> {
-  const { homeAccountId, generation, sid } = signInRef(session)
+  const of = signInRef(session)
+  const { homeAccountId, generation, sid } = of
   const { ends = 'account' } = request
   if (ends !== 'account' && ends !== 'session') {
     throw new ConfigurationError("ends must be 'account' or 'session'")
@@ -27,9 +28,9 @@ export async function signOut(
   const [account] = await client.getTokenCache().getAllAccounts()
   const url = 'error' in endpoint ? endpoint : signOutUrl(core.clientId, endpoint.url, account, request)
   const isCurrent = account !== undefined || generation === undefined
-  if (isCurrent || (await core.accounts.current([{ homeAccountId, generation }])).length > 0) {
+  if (isCurrent || (await core.accounts.current([of])).length > 0) {
     if (ends === 'session' && sid !== undefined && generation !== undefined) {
-      await core.accounts.endSession([{ homeAccountId, generation }], sid)
+      await core.accounts.endSession([homeAccountId], sid)
     } else {
       await core.accounts.evict([homeAccountId])
     }

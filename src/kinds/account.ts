@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util'
 import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
 import { GenerationPin } from '../accounts/generation.ts'
 import type { SignInRef } from '../accounts/identity.ts'
+import type { ProviderSession } from '../accounts/links.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
@@ -21,8 +22,8 @@ import { commitSignIn } from './store-sign-in.ts'
 export class AccountPlugin extends CachePlugin<AccountSnapshot> {
   readonly #of: SignInRef
   readonly #pin: GenerationPin
-  /** The links that the partition had when it was loaded last: a write renews them. */
-  #links: readonly string[] = []
+  /** What is behind the links that the partition named when it was loaded last: a write renews them. */
+  #behindLinks: readonly string[] = []
 
   constructor(accounts: Accounts, of: SignInRef) {
     super(accounts)
@@ -44,7 +45,7 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
   }
 
   protected loadForWrite() {
-    return this.accounts.loadForWrite(this.#of, this.#links)
+    return this.accounts.loadForWrite(this.#of, this.#behindLinks)
   }
 
   protected fingerprintOf({ fingerprint }: AccountSnapshot): string | undefined {
@@ -58,7 +59,7 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
   protected visible({ partition, current, isSessionEnded }: AccountSnapshot): string | undefined {
     if (isSessionEnded) this.#pin.end()
     if (!this.#pin.admits(partition?.generation, current)) return undefined
-    this.#links = partition?.links ?? []
+    this.#behindLinks = this.accounts.keysBehind(this.#of.homeAccountId, partition?.links ?? [])
     return partition?.cache
   }
 
@@ -117,10 +118,27 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
         cache: JSON.stringify(cache),
         expiresAt,
       }
-      await this.accounts.commit(homeAccountId, loaded, update, providerSessions(cache))
+      const refreshing = this.#of
+      await this.accounts.commit(homeAccountId, loaded, update, {
+        sessions: this.#sessions(cache),
+        refreshing,
+      })
     } else {
       await this.accounts.remove(homeAccountId)
     }
+  }
+
+  /** Those of the ID tokens, and the host's own, which somebody else's write may have displaced. */
+  #sessions(cache: SerializedCache): ProviderSession[] {
+    const sessions = providerSessions(cache)
+    const { sid } = this.#of
+    if (sid === undefined || sessions.some((each) => each.sid === sid)) return sessions
+    return [
+      ...sessions,
+      ...sessions.map(({ issuer, sid: named }) =>
+        named === undefined ? { issuer, sessionState: sid } : { issuer, sid },
+      ),
+    ]
   }
 
   async #signIn(loaded: AccountSnapshot, own: SerializedCache, followsLoad: boolean): Promise<void> {

@@ -15,7 +15,7 @@ export interface SignInDetails {
 
 /**
  * Stores what a sign-in acquired for one account, merged onto what the store has of it now, and links the provider's
- * session to it. At most two store calls, and five more where the generation record is unreadable.
+ * session to it. Two store calls, a third if the account has other links, and more if a generation record is unreadable.
  * @returns what a host session of it begins with, or undefined where nothing was to be stored
  * @throws {StoreUnavailableError}
  * @throws {ConfigurationError} when the account's partition is of another authority, or nobody could evict the id (P14)
@@ -27,13 +27,15 @@ export async function storeSignIn(
   details: SignInDetails = {},
 ): Promise<BegunSession | undefined> {
   const sessions = providerSessions(acquired, details.sessionState)
-  const linkKeys = [...accounts.links.keysOf(sessions).keys()]
+  const linkKeys = accounts.links.keysOf(sessions)
   const sid = sessions
     .map((session) => session.sid ?? session.sessionState)
     .find((each) => each !== undefined)
   const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId, sid }, linkKeys)
   try {
-    return await commitSignIn(accounts, homeAccountId, loaded, acquired, details)
+    const again = () => accounts.load({ homeAccountId, sid }, linkKeys)
+    const found = await withReadableEpoch(accounts, homeAccountId, sid, loaded, again)
+    return await commitSignIn(accounts, homeAccountId, found, acquired, details)
   } finally {
     unlock()
   }
@@ -58,9 +60,9 @@ export async function commitSignIn(
   if (expiresAt <= now) return undefined
   const generation = accounts.generationFor(loaded, known)
   const update = { generation, cache: JSON.stringify(cache), expiresAt }
-  const { id, records } = accounts.sessions.begin(loaded)
-  await accounts.commit(homeAccountId, loaded, update, providerSessions(acquired, sessionState), records)
-  return { generation, id }
+  return accounts.commit(homeAccountId, loaded, update, {
+    sessions: providerSessions(acquired, sessionState),
+  })
 }
 
 /** @throws {ConfigurationError} */
@@ -86,10 +88,25 @@ async function withReadableGeneration(
   found: AccountSnapshot,
 ): Promise<AccountSnapshot> {
   if (found.current.kind !== 'unreadable') return found
-  const again = () => accounts.load({ homeAccountId }, [...found.links.keys()])
+  const again = () => accounts.load({ homeAccountId }, [...found.stored.keys()])
   const loaded = await again()
   if (loaded.current.kind !== 'unreadable') return loaded
   await accounts.evict([homeAccountId])
+  return again()
+}
+
+/** As {@link withReadableGeneration}, for the epoch of the session that the sign-in comes through. */
+async function withReadableEpoch(
+  accounts: Accounts,
+  homeAccountId: string,
+  sid: string | undefined,
+  found: AccountSnapshot,
+  again: () => Promise<AccountSnapshot>,
+): Promise<AccountSnapshot> {
+  if (found.epoch.kind !== 'unreadable') return found
+  const loaded = await again()
+  if (loaded.epoch.kind !== 'unreadable') return loaded
+  await accounts.endSession([homeAccountId], sid ?? '')
   return again()
 }
 

@@ -124,7 +124,7 @@ async function importOne(
 
   const sessions = providerSessions(cache)
   const sid = sessions.find((session) => session.sid !== undefined)?.sid
-  const linkKeys = [...accounts.links.keysOf(sessions).keys()]
+  const linkKeys = accounts.links.keysOf(sessions)
   const { loaded, unlock } = await accounts.loadForWrite({ homeAccountId, sid }, linkKeys)
   try {
     const found = obstacle(homeAccountId, loaded)
@@ -132,7 +132,7 @@ async function importOne(
     if (found !== undefined) return found
     const generation = importedGeneration(accounts.generationKeyOf(homeAccountId))
     const update = { generation, cache: JSON.stringify(cache), expiresAt }
-    await accounts.commit(homeAccountId, loaded, update, sessions)
+    await accounts.commit(homeAccountId, loaded, update, { sessions })
     return { homeAccountId, generation }
   } finally {
     unlock()
@@ -142,10 +142,11 @@ async function importOne(
 /** Why nothing may be stored for an account. */
 function obstacle(
   homeAccountId: string,
-  { partition, current, isUnreadable, isSessionEnded }: AccountSnapshot,
+  { partition, current, epoch, isUnreadable }: AccountSnapshot,
 ): SkippedAccount | undefined {
-  if (current.kind === 'known' || isSessionEnded) return { homeAccountId, reason: 'evicted' }
-  if (current.kind === 'unreadable' || isUnreadable) return { homeAccountId, reason: 'unreadable' }
+  if (current.kind === 'known' || epoch.kind === 'known') return { homeAccountId, reason: 'evicted' }
+  if (current.kind === 'unreadable' || epoch.kind === 'unreadable' || isUnreadable)
+    return { homeAccountId, reason: 'unreadable' }
   if (partition === undefined) return undefined
   return { homeAccountId, reason: 'stored', generation: partition.generation }
 }

@@ -22,12 +22,14 @@ export interface AccountKeys {
   readonly generation: string
   /** The list of its token records. */
   readonly list: string
+  /** The refresh token that its provider has refused. */
+  readonly refusal: string
 }
 
 /** The keys of the account that has this generation record. */
 export function accountKeys(generationKey: string): AccountKeys {
   const name = generationKey.slice(0, -1)
-  return { partition: `${name}p`, generation: generationKey, list: `${name}i` }
+  return { partition: `${name}p`, generation: generationKey, list: `${name}i`, refusal: `${name}r` }
 }
 
 /** What leads to an account. */
@@ -92,13 +94,8 @@ export class KeyNames {
     return `mk1_{${this.#digest(kind, JSON.stringify([realm, value]))}}_${LINK_SUFFIXES[kind]}`
   }
 
-  /** The mark that ends one of an account's sessions. It lies where the account's partition does. */
-  endedSession(homeAccountId: string, sid: string): string {
-    return this.endedSessionOf(homeAccountId, this.sidDigest(sid))
-  }
-
-  /** As {@link endedSession}. */
-  endedSessionOf(homeAccountId: string, sidDigest: string): string {
+  /** The epoch of one of an account's sessions. It lies where the account's partition does. */
+  epoch(homeAccountId: string, sidDigest: string): string {
     return `${this.account(homeAccountId).generation.slice(0, -1)}e_${sidDigest}`
   }
 

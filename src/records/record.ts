@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import { isObject, isString, isText, parseJson } from '../guards.ts'
+import { isObject, isText, parseJson } from '../guards.ts'
 
 /**
  * What every record says about itself. It knows its own key, since a store that mixes up namespaces hands out
@@ -13,8 +13,8 @@ export interface RecordHeader {
   readonly generation: string | undefined
   /** In a token record of an account: the key of that account's generation record. */
   readonly generationKey?: string | undefined
-  /** In a partition: the keys of the links that lead to it. */
-  readonly links?: readonly string[] | undefined
+  /** In a partition, and in a list of token records: the links that lead to the account, as `accounts/links.ts` has them. */
+  readonly links?: readonly unknown[] | undefined
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
@@ -52,7 +52,7 @@ export function decodeRecord(text: string, key: string): StoredRecord | { unread
     typeof expiresAt === 'number' &&
     isOptionalText(generation) &&
     isOptionalText(generationKey) &&
-    isOptionalTexts(links)
+    (links === undefined || Array.isArray(links))
   if (!isRecord) return { unreadable: 'malformed' }
   if (itsKey !== key) return { unreadable: 'wrong-record' }
   return { key, generation, generationKey, links, expiresAt, body: text.slice(end + 1) }
@@ -60,10 +60,6 @@ export function decodeRecord(text: string, key: string): StoredRecord | { unread
 
 function isOptionalText(value: unknown): value is string | undefined {
   return value === undefined || isText(value)
-}
-
-function isOptionalTexts(value: unknown): value is string[] | undefined {
-  return value === undefined || (Array.isArray(value) && value.every(isString))
 }
 
 /**

@@ -69,16 +69,16 @@ export class Records {
   }
 
   /**
-   * Records that are neither sealed nor kept longer than their own expiry, and must not be lost.
+   * Records that are neither sealed nor kept longer than their own expiry, and must not be lost. None is written
+   * twice: what a later one ended would be valid again.
+   * @param makers each makes a record, and another one for another attempt
    */
-  writeFences(records: readonly StoredRecord[]): Promise<void> {
-    const now = Date.now()
+  writeFences(makers: readonly (() => StoredRecord)[]): Promise<void> {
     return this.#store.writeConfirmed(
-      records.map((record) => ({
-        key: record.key,
-        value: encodeRecord(record),
-        ttl: record.expiresAt - now,
-      })),
+      makers.map((make) => () => {
+        const record = make()
+        return { key: record.key, value: encodeRecord(record), ttl: record.expiresAt - Date.now() }
+      }),
     )
   }
 

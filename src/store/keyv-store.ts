@@ -148,18 +148,20 @@ export class KeyvStore {
   }
 
   /**
-   * As {@link writeAll}, for what must not be lost: over an adapter that is not proven each is read back, and written
-   * once more if somebody else has written meanwhile.
+   * As {@link writeAll}, for what must not be lost: over an adapter that is not proven each is read back, and another
+   * one is written if it is not there. What was written once is never written again: it could undo what came after it.
+   * @param makers each makes an entry, and another one for another attempt
    * @throws {StoreUnavailableError}
    */
-  async writeConfirmed(entries: readonly StoreEntry[]): Promise<void> {
-    if (isProven(this.#keyv)) return this.writeAll(entries)
-    for (const entry of entries) await this.#writeConfirmed(entry)
+  async writeConfirmed(makers: readonly (() => StoreEntry)[]): Promise<void> {
+    if (isProven(this.#keyv)) return this.writeAll(makers.map((make) => make()))
+    for (const make of makers) await this.#writeConfirmed(make)
   }
 
-  async #writeConfirmed({ key, value, ttl }: StoreEntry): Promise<void> {
+  async #writeConfirmed(make: () => StoreEntry): Promise<void> {
     await this.#call('write', async (call) => {
-      for (let attempts = 2; attempts > 0; attempts--) {
+      for (let attempts = 4; attempts > 0; attempts--) {
+        const { key, value, ttl } = make()
         await this.#write(key, value, ttl, call)
         if ((await this.#readOne(key, call)) === value) return
       }

@@ -21,23 +21,27 @@ test('generations are random, and none is like another', () => {
 
 test('a generation record says which generation, and since when; it outlives all that it invalidates', () => {
   const before = Date.now()
-  const record = generationRecord(KEY, 'g')
+  const record = generationRecord(KEY)
   const current = decodeGeneration(encodeRecord(record), KEY)
-  expect(current).toEqual({ kind: 'known', id: 'g', evictedAt: record.expiresAt - GENERATION_LIFETIME })
+  expect(current).toEqual({
+    kind: 'known',
+    id: record.generation,
+    evictedAt: record.expiresAt - GENERATION_LIFETIME,
+  })
   expect(record.expiresAt).toBeGreaterThanOrEqual(before + GENERATION_LIFETIME)
   expect(GENERATION_LIFETIME).toBeGreaterThan(LONGEST_TTL)
 })
 
 test('no record is no eviction; one that says nothing readable is not none (P8)', () => {
   expect(decodeGeneration(undefined, KEY)).toEqual({ kind: 'none' })
-  const { generation, ...nameless } = generationRecord(KEY, 'g')
+  const { generation, ...nameless } = generationRecord(KEY)
   for (const value of [
     '',
     'nonsense',
     7,
     { v: 1 },
     encodeRecord({ ...nameless, generation: undefined }),
-    encodeRecord(generationRecord('mk1_{another}_g', 'g')),
+    encodeRecord(generationRecord('mk1_{another}_g')),
   ]) {
     expect(decodeGeneration(value, KEY)).toEqual({ kind: 'unreadable' })
   }

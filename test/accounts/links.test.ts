@@ -1,7 +1,15 @@
 import Keyv from 'keyv'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type * as LinksModule from '../../src/accounts/links.ts'
-import { keptLinks, type Link, Links, type ProviderSession, readLinks } from '../../src/accounts/links.ts'
+import {
+  joinLinks,
+  Links,
+  linkRows,
+  type NamedLink,
+  namedLinks,
+  type ProviderSession,
+  readLinks,
+} from '../../src/accounts/links.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
 import { Records } from '../../src/records/records.ts'
 import { Sealing } from '../../src/records/sealing.ts'
@@ -27,23 +35,21 @@ beforeEach(() => {
   links = new Links(records, NAMES)
 })
 
-/** Writes the links of an account's commit. @returns the keys that the account keeps */
+/** Writes the links of an account's commit. */
 async function commit(
   homeAccountId: string,
   sessions: ProviderSession[],
-  more: { generation?: string; expiresAt?: number; known?: string[] } = {},
+  { generation = 'g', expiresAt = LATER } = {},
   by = links,
-): Promise<string[]> {
-  const { generation = 'g', expiresAt = LATER, known = [] } = more
-  const own = { homeAccountId, generation, expiresAt }
-  const read = await records.read([...by.keysOf(sessions).keys()])
-  const renewed = await by.renew(own, sessions, known, read)
-  await records.write(renewed.records)
-  return renewed.keys
+): Promise<void> {
+  const named = by.name(sessions, () => 'epoch', Date.now())
+  const stored = await records.readRaw(by.keysOf(sessions))
+  await records.write(await by.recordsOf(named, { homeAccountId, generation, expiresAt }, stored))
 }
 
 async function accountsBy(session: ProviderSession): Promise<string[]> {
-  return (await links.find(session, undefined)).links.map(({ homeAccountId }) => homeAccountId)
+  const { bySession, bySubject } = await links.find(session, undefined)
+  return [...bySession, ...bySubject].map(({ homeAccountId }) => homeAccountId)
 }
 
 describe('a link leads to an account', () => {
@@ -67,7 +73,7 @@ describe('a link leads to an account', () => {
       { issuer: GUEST, sid: 'sid' },
     ])
     const found = await links.find({ issuer: 'https://login.example/{tenantid}/v2.0', sid: 'sid' }, undefined)
-    expect(found.links.map(({ issuer }) => issuer)).toEqual([HOME, GUEST])
+    expect(found.bySession.map(({ issuer }) => issuer)).toEqual([HOME, GUEST])
   })
 
   test('beside other accounts of the same person, in one store call', async () => {
@@ -78,16 +84,12 @@ describe('a link leads to an account', () => {
     expect(store.calls()).toEqual(['read'])
   })
 
-  test('of the sign-in of now, and since when', async () => {
+  test('of the sign-in that wrote it last', async () => {
     const session = { issuer: HOME, sid: 'sid' }
     await commit('alice', [session])
-    const [first] = (await links.find(session, undefined)).links
-    await commit('alice', [session])
-    const [again] = (await links.find(session, undefined)).links
-    expect(again).toMatchObject({ generation: 'g', firstSeen: first?.firstSeen })
     await commit('alice', [session], { generation: 'h' })
-    expect((await links.find(session, undefined)).links).toHaveLength(1)
-    expect((await links.find(session, undefined)).links[0]?.generation).toBe('h')
+    const { bySession } = await links.find(session, undefined)
+    expect(bySession.map(({ generation }) => generation)).toEqual(['h'])
   })
 
   test('until it expires', async () => {
@@ -106,17 +108,41 @@ test('a logout token that was carried out is known, with its issuer, in the same
   expect([await isReplay(HOME, 'other'), await isReplay(GUEST, 'jti')]).toEqual([false, false])
 })
 
-describe('bounds', () => {
-  test('an account keeps its last 32 links, the renewed ones last', async () => {
-    const known = Array.from({ length: 32 }, (_, n) => `link ${n}`)
-    const kept = keptLinks(known, ['link 5', 'new', 'new'])
-    expect(kept).toHaveLength(32)
-    expect(kept).not.toContain('link 0')
-    expect(kept.slice(-2)).toEqual(['link 5', 'new'])
-    const broken = await mutant<typeof LinksModule>('links: bound of an account lifted', 'Links')
-    expect(broken.keptLinks(known, ['new'])).toHaveLength(33)
+const person = (n: number): NamedLink => ({ key: `person ${n}`, issuer: HOME })
+const session = (n: number, epoch = 'epoch', seen = n): NamedLink => ({
+  ...{ key: `session ${n}`, issuer: HOME },
+  session: { digest: `digest ${n}`, epoch, firstSeen: seen, lastSeen: seen },
+})
+
+describe('what an account names', () => {
+  test('keeps when a session was seen first, while its epoch is the same', () => {
+    expect(joinLinks([session(1)], [session(1, 'epoch', 7)])).toEqual([
+      { ...session(1), session: { digest: 'digest 1', epoch: 'epoch', firstSeen: 1, lastSeen: 7 } },
+    ])
+    expect(joinLinks([session(1)], [session(1, 'another', 7)])).toEqual([session(1, 'another', 7)])
   })
 
+  test('is the last 16 sessions, which never push out who the person is', async () => {
+    const many = Array.from({ length: 40 }, (_, n) => session(n))
+    const kept = joinLinks([person(0), person(1), ...many], [session(3), person(1)])
+    expect(kept).toHaveLength(2 + 16)
+    expect(kept.slice(0, 2)).toEqual([person(0), person(1)])
+    expect(kept.slice(-2)).toEqual([session(39), session(3)])
+    const broken = await mutant<typeof LinksModule>('links: bound of an account lifted', 'Links')
+    expect(broken.joinLinks(many, [])).toHaveLength(40)
+  })
+
+  test('is what a header has, but for rows that say nothing readable', () => {
+    const named = [person(1), session(2)]
+    expect(namedLinks(linkRows(named))).toEqual(named)
+    expect(namedLinks([undefined, 'nonsense', 7, {}, [], ['key'], [7, HOME], ['', HOME]])).toEqual([])
+    expect(namedLinks([['key', HOME, 'digest', 'epoch', 'yesterday', 1]])).toEqual([
+      { key: 'key', issuer: HOME },
+    ])
+  })
+})
+
+describe('bounds', () => {
   test('one leads to 64 accounts, the last ones; one that only browsers name to four, the first ones', async () => {
     const accounts = Array.from({ length: 70 }, (_, n) => `account ${n}`)
     for (const account of accounts) {
@@ -147,10 +173,4 @@ test.each([
 ])('the body %j leads nowhere', (body) => {
   const stored = body === undefined ? undefined : { key: 'k', generation: undefined, expiresAt: LATER, body }
   expect(readLinks(stored)).toEqual([])
-})
-
-test('a record of an earlier release, with less in each row, still leads', () => {
-  const body = JSON.stringify([['alice', 'g', HOME, LATER]])
-  const link: Partial<Link> = { homeAccountId: 'alice', generation: 'g', issuer: HOME, firstSeen: undefined }
-  expect(readLinks({ key: 'k', generation: undefined, expiresAt: LATER, body })).toMatchObject([link])
 })

@@ -33,8 +33,8 @@ interface Scenario {
 const actor = (name: string, play: Actor['play'], faulty = false): Actor => ({ name, play, faulty })
 
 /** In a short run, about as many orders as take a second. */
-const MOST_ORDERS = length({ short: 1_500, long: 300_000 })
-const RANDOM_ORDERS = length({ short: 500, long: 30_000 })
+const MOST_ORDERS = length({ short: 500, long: 300_000 })
+const RANDOM_ORDERS = length({ short: 150, long: 30_000 })
 /** By so many a broken protocol is found. */
 const UNTIL_FOUND = 100_000
 

@@ -208,8 +208,8 @@ describe('races', () => {
     }
   })
 
-  test('broken on purpose: with the mark not read, the session lives on', async () => {
-    const broken = await mutant('mark of an ended session not read')
+  test('broken on purpose: with its epoch not read, the session lives on', async () => {
+    const broken = await mutant('epoch of an ended session not read')
     const { here, browser } = host({ Library: broken })
     await browser('two')
     const one = await browser('one')

@@ -27,7 +27,7 @@ describe('exportAccount', () => {
     expect(await exportAccount(plugin, session)).toBeTypeOf('string')
     expect(await exportAccount(plugin, { ...session, generation: 'another' })).toBeUndefined()
     const names = new KeyNames({ clientId: CLIENT_ID, namespace: undefined, keySecret: undefined })
-    await store.keyv.set(names.endedSession(user.homeAccountId, 'session-a'), 'ended', HOUR)
+    await store.keyv.set(names.epoch(user.homeAccountId, names.sidDigest('session-a')), 'ended', HOUR)
     expect(await exportAccount(plugin, session)).toBeUndefined()
     expect(await exportAccount(plugin, user)).toBeTypeOf('string')
   })

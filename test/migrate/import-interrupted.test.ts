@@ -48,6 +48,11 @@ function generationsIn({ imported, skipped }: ImportReport): [string, string | u
   return known.sort(([one], [two]) => (one < two ? -1 : 1))
 }
 
+/** The epochs of its sessions are drawn at random. */
+function withoutEpochs(record: string): string {
+  return record.replace(/\\"[\w-]{22}\\"(?=,\d+,\d+\])/g, '')
+}
+
 /** Imports as often as there are calls to fail at, and repeats it. @returns how often the result was another one */
 async function interruptedEverywhere(
   { KeyvCachePlugin, importCache }: Library,
@@ -65,7 +70,8 @@ async function interruptedEverywhere(
     const report = await importCache(new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID }), serialized)
     expect(generationsIn(report)).toEqual(generationsIn(whole))
     const isSame =
-      interrupted.size === map.size && [...map].every(([key, value]) => interrupted.get(key) === value)
+      interrupted.size === map.size &&
+      [...map].every(([key, value]) => withoutEpochs(interrupted.get(key) ?? '') === withoutEpochs(value))
     if (!isSame) others++
   }
   return others

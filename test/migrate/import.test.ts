@@ -1,6 +1,7 @@
 import type { JsonCache } from '@azure/msal-node'
 import { Keyv } from 'keyv'
 import { describe, expect, test, vi } from 'vitest'
+import { generationRecord } from '../../src/accounts/generation.ts'
 import {
   ConfidentialClients,
   generateEncryptionKey,
@@ -9,6 +10,7 @@ import {
 } from '../../src/index.ts'
 import { type ImportReport, importCache } from '../../src/migrate/index.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
+import { encodeRecord } from '../../src/records/record.ts'
 import { CLIENT_ID, EntraStandIn, TENANT_ID } from '../support/entra.ts'
 import { assignToEach, edited, idsOf, importHost, partOf } from '../support/import-host.ts'
 import { keysOf, storedPartition, storedText } from '../support/stored.ts'
@@ -153,7 +155,8 @@ describe('an account is imported only', () => {
     const { entra, plugin, blob, store } = importHost()
     const user = entra.user({ sid: 'session-a' })
     const names = new KeyNames({ clientId: CLIENT_ID, namespace: undefined, keySecret: undefined })
-    await store.keyv.set(names.endedSession(user.homeAccountId, 'session-a'), 'ended', HOUR)
+    const key = names.epoch(user.homeAccountId, names.sidDigest('session-a'))
+    await store.keyv.set(key, encodeRecord(generationRecord(key)), HOUR)
     expect(reasons(await importCache(plugin, await blob(user)))).toEqual(['evicted'])
     expect(await plugin.isSignedIn(user)).toBe(false)
   })

@@ -64,7 +64,7 @@ test('docs/record-format.md says what every record is called', () => {
   expect(Object.keys(expected).map((kind) => `_${kind}`)).toEqual([...KINDS])
 })
 
-test('docs/record-format.md says what the mark of an ended session is called, and what its links say', async () => {
+test('docs/record-format.md says what the epoch of a session is called, and what links say', async () => {
   const map = new Map<string, string>()
   const store = new Keyv(map, { useKeyPrefix: false })
   const { msal, ada, session } = await runEveryFlow(store, {}, 'small')
@@ -78,7 +78,7 @@ test('docs/record-format.md says what the mark of an ended session is called, an
   const { value } = JSON.parse(map.get(key) ?? '{}') as { value: string }
   const [row] = JSON.parse(value.slice(value.indexOf('\n'))) as unknown[][]
   const time = expect.any(Number)
-  expect(row).toEqual([ada.homeAccountId, session.generation, issuer, time, time, time, mark])
+  expect(row).toEqual([ada.homeAccountId, session.generation, issuer, time])
 })
 
 test('docs/record-format.md says which records are sealed', () => {

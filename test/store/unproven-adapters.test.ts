@@ -71,11 +71,13 @@ describe.each(MAJORS)('%s', (_, make) => {
 
     test('what has to be sure is read back, whatever the adapter answers (P4)', async () => {
       const { adapter, store } = open(options)
-      await store.writeConfirmed([{ key: 'k', value: 'v', ttl: 1000 }])
+      await store.writeConfirmed([() => ({ key: 'k', value: 'v', ttl: 1000 })])
       adapter.down = true
-      await expect(store.writeConfirmed([{ key: 'k', value: 'w', ttl: 1000 }])).rejects.toMatchObject({
-        operation: 'write',
-      })
+      await expect(store.writeConfirmed([() => ({ key: 'k', value: 'w', ttl: 1000 })])).rejects.toMatchObject(
+        {
+          operation: 'write',
+        },
+      )
       await expect(store.delete(['k'])).rejects.toMatchObject({ operation: 'delete' })
       await up(adapter)
       expect(await store.read(['k'])).toEqual(['v'])
@@ -89,7 +91,7 @@ describe.each(MAJORS)('%s', (_, make) => {
     adapter.before = (request) => {
       adapter.down = request !== 'get'
     }
-    await expect(store.writeConfirmed([{ key: 'k', value: 'w', ttl: 1000 }])).rejects.toMatchObject({
+    await expect(store.writeConfirmed([() => ({ key: 'k', value: 'w', ttl: 1000 })])).rejects.toMatchObject({
       cause: { message: 'what was written is not there' },
     })
     await expect(store.delete(['k'])).rejects.toMatchObject({
@@ -100,8 +102,8 @@ describe.each(MAJORS)('%s', (_, make) => {
   test('of two who write the same key at once both are told that it is done', async () => {
     const { store } = open()
     await Promise.all([
-      store.writeConfirmed([{ key: 'k', value: 'one', ttl: 1000 }]),
-      store.writeConfirmed([{ key: 'k', value: 'two', ttl: 1000 }]),
+      store.writeConfirmed([() => ({ key: 'k', value: 'one', ttl: 1000 })]),
+      store.writeConfirmed([() => ({ key: 'k', value: 'two', ttl: 1000 })]),
     ])
   })
 
@@ -165,7 +167,7 @@ describe.each(MAJORS)('%s', (_, make) => {
     expect(seen.calls()).toEqual(['read', 'read'])
     await store.read(['nothing', 'nothing else'])
     expect(seen.calls()).toEqual(['read', 'read', 'read'])
-    await store.writeConfirmed([{ key: 'g', value: 'v', ttl: 1000 }])
+    await store.writeConfirmed([() => ({ key: 'g', value: 'v', ttl: 1000 })])
     await store.delete(['k'])
     expect(seen.calls()).toEqual(['write', 'read', 'delete', 'read', 'read'])
   })
@@ -175,7 +177,7 @@ describe.each(MAJORS)('%s', (_, make) => {
     const store = new KeyvStore(seen.keyv, 20)
     const answer = Promise.withResolvers<void>()
     adapter.before = () => answer.promise
-    await expect(store.writeConfirmed([{ key: 'k', value: 'v', ttl: 1000 }])).rejects.toMatchObject({
+    await expect(store.writeConfirmed([() => ({ key: 'k', value: 'v', ttl: 1000 })])).rejects.toMatchObject({
       timedOut: true,
     })
     await expect(store.read(['k', 'g'])).rejects.toMatchObject({ timedOut: true })

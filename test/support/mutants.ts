@@ -119,15 +119,11 @@ void Promise.reject(new Error('nobody handles this'))`,
   'credential drops claims': ['tokenCredential', '...(claims === undefined ? {} : { claims }),', ''],
 
   // Callbacks and notifications: what they end
-  'callback of any generation': [
-    'LogoutHandler.#endNamed',
-    'links.length === 0 ? [] : await accounts.current(links)',
-    'links',
-  ],
+  'callback of any generation': ['LogoutHandler.#endNamed', 'await accounts.current(links)', 'links'],
   'callback of any issuer': [
     'LogoutHandler.#endNamed',
-    'found.links.filter((link) => matchesIssuer(link.issuer, named.issuer))',
-    'found.links',
+    'links.filter((link) => matchesIssuer(link.issuer, named.issuer))',
+    'links',
   ],
 
   // Remembered answers
@@ -136,7 +132,11 @@ void Promise.reject(new Error('nobody handles this'))`,
     'known.fingerprint !== loaded.fingerprint() ||',
     '',
   ],
-  'remembered: generation not looked at': ['AccountSnapshot.fingerprint', "generation ?? ''", "''"],
+  'remembered: generation not looked at': [
+    'AccountSnapshot.fingerprint',
+    "[keys.generation, keys.refusal, session?.key ?? '']",
+    "[keys.refusal, session?.key ?? '']",
+  ],
   'remembered: renewal offset ignored': ['RENEWAL_OFFSET', '0'],
   'remembered: shared by reference': ['handOut', 'copyOf(result)', 'result'],
   'list of token records: bound lifted': ['MOST_LISTED', 'Number.POSITIVE_INFINITY'],
@@ -155,16 +155,59 @@ void Promise.reject(new Error('nobody handles this'))`,
     'true',
   ],
 
-  // Sessions
-  'mark of an ended session not read': [
-    'AccountSnapshot.isSessionEnded',
-    'return mark !== undefined && (id === undefined || !mark.signIns.includes(id))',
-    'return mark === undefined && id === null',
-  ],
+  // Sessions and links
+  'epoch of an ended session not read': ['AccountSnapshot.isSessionEnded', '{ return false }'],
   'ended sessions count as others': [
-    'Sessions.list',
-    'mark === undefined || mark.signIns.length > 0',
-    'true',
+    'Accounts.#liveSessions',
+    'isValid(session.epoch, decodeGeneration(stored.get(epochKey), epochKey))',
+    "session.epoch !== '' && decodeGeneration(stored.get(epochKey), epochKey).kind !== 'unreadable'",
+  ],
+  'links count by their generation only': [
+    'Accounts.current',
+    'isOfNow || (key !== undefined && snapshot.isNamedBy(key))',
+    'isOfNow',
+  ],
+  'sign-in writes the epoch that it read': [
+    'Accounts.commit',
+    'this.#records.write([partition, ...records])',
+    `this.#records.write([partition, ...records, ...[...epochs].map(([digest, generation]) =>
+      ({ ...generationRecord(this.#names.epoch(homeAccountId, digest)), generation }))])`,
+  ],
+  'links of other sessions not written': [
+    'Accounts.commit',
+    'this.links.recordsOf(links,',
+    'this.links.recordsOf(links.filter((link) => !known.some(({ key }) => key === link.key)),',
+  ],
+  'openSession takes the epoch of now': [
+    'Accounts.beginSession',
+    'epoch: namedSession.epoch',
+    "epoch: loaded.epoch.kind === 'known' ? loaded.epoch.id : namedSession.epoch",
+  ],
+  'a sign-in takes an epoch of its own': [
+    'Accounts.#linksAfter',
+    "current.kind === 'known' ? current.id : undefined",
+    'newGeneration()',
+  ],
+  'an ended session signs out': ['Accounts.current', 'if (snapshot.isSessionEnded) return false', ''],
+  'what was not confirmed is written again': [
+    'KeyvStore.#writeConfirmed',
+    'for (let attempts = 4; attempts > 0; attempts--) {\n        const { key, value, ttl } = make()',
+    'const { key, value, ttl } = make()\n      for (let attempts = 4; attempts > 0; attempts--) {',
+  ],
+  'without an epoch record every session lives': [
+    'isLive',
+    'since > Date.now() - LONGEST_TTL || named()?.epoch === epoch',
+    "since > LONGEST_TTL || named()?.epoch === ''",
+  ],
+  'epochs of other sessions not looked at': [
+    'Accounts.#linksAfter',
+    'session === undefined || isValid(session.epoch, currentOf(session.digest))',
+    "session === undefined || session.epoch !== ''",
+  ],
+  'a subject counts only without a session': [
+    'LogoutHandler.#endNamed',
+    "named.sid === undefined || (bySession.length === 0 && this.#ends === 'account')",
+    'named.sid === undefined',
   ],
 
   // Secrets
@@ -313,7 +356,7 @@ void Promise.reject(new Error('nobody handles this'))`,
   ],
   'import: evictions ignored': [
     'obstacle',
-    "if (current.kind === 'known' || isSessionEnded) return { homeAccountId, reason: 'evicted' }",
+    "if (current.kind === 'known' || epoch.kind === 'known') return { homeAccountId, reason: 'evicted' }",
     '',
   ],
   'import: no look afterwards': [
