@@ -1,25 +1,31 @@
 import type {
   AuthenticationResult,
-  AuthorizationUrlRequest,
   ConfidentialClientApplication,
   Configuration,
   OnBehalfOfRequest,
 } from '@azure/msal-node'
 import { type AccountRef, type HostSession, signInRef } from './accounts/identity.ts'
-import { ApiTokens } from './clients/api-tokens.ts'
-import type { AuthorizationResponse } from './clients/authorization-response.ts'
 import { ClientFactory } from './clients/client-factory.ts'
-import { beginSignIn, type PendingSignIn, type SignInRequest } from './clients/pending-sign-in.ts'
 import { RememberedAnswers, type RememberedAnswersOptions } from './clients/remembered-answers.ts'
-import type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
-import { redemptionOf, type SignedIn, signIn } from './clients/sign-in.ts'
-import { signOut } from './clients/sign-out.ts'
-import { SilentTokens } from './clients/silent-tokens.ts'
+import {
+  type AuthorizationResponse,
+  beginSignIn,
+  completeSignIn,
+  type PendingSignIn,
+  type SignedIn,
+  type SignInRequest,
+} from './clients/sign-in.ts'
+import { type SignOutRequest, signOut } from './clients/sign-out.ts'
 import { accountCredential, appCredential, type TokenCredential } from './clients/token-credential.ts'
-import type { Core } from './core.ts'
+import { Tokens } from './clients/tokens.ts'
 import { ConfigurationError } from './errors.ts'
+import { AccountPlugin, type SilentRequest } from './kinds/account.ts'
+import { AppPlugin, type AppTokenRequest } from './kinds/app.ts'
+import type { Backing } from './kinds/cache-plugin.ts'
+import { LongRunningPlugin, type LongRunningRequest } from './kinds/long-running.ts'
+import { OnBehalfOfPlugin } from './kinds/on-behalf-of.ts'
 import type { KeyvCachePluginOptions } from './options.ts'
-import { coreOf, KeyvCachePlugin, type PluginLike } from './plugin.ts'
+import { backingOf, KeyvCachePlugin, type PluginLike } from './plugin.ts'
 
 /** The options of a {@link KeyvCachePlugin} but the client id, or the plugin to use; and what concerns the clients. */
 export type ConfidentialClientsOptions = (
@@ -43,17 +49,16 @@ export type ConfidentialClientsOptions = (
  * const msal = new ConfidentialClients(configuration, { store: new Keyv(new KeyvRedis(process.env.REDIS_URL)) })
  *
  * const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
- * const { session } = await msal.acquireTokenByCode(pending, req.query)
+ * const { session } = await msal.completeSignIn(pending, req.query)
  * const { accessToken } = await msal.acquireTokenSilent(session, { scopes })
  * const logoutUrl = await msal.signOut(session, { postLogoutRedirectUri })
  */
 export class ConfidentialClients {
   /** The cache behind the clients: evictions, and plugins for clients of the host's own. */
   readonly plugin: KeyvCachePlugin
-  readonly #core: Core
+  readonly #backing: Backing
   readonly #clients: ClientFactory
-  readonly #silent: SilentTokens
-  readonly #api: ApiTokens
+  readonly #tokens: Tokens
 
   /**
    * @param configuration MSAL's, without `cache.cachePlugin`
@@ -72,17 +77,16 @@ export class ConfidentialClients {
     }
     this.plugin =
       'plugin' in cache ? (cache.plugin as KeyvCachePlugin) : new KeyvCachePlugin({ ...cache, clientId })
-    this.#core = coreOf(this.plugin)
-    if (this.#core.clientId !== clientId) {
+    this.#backing = backingOf(this.plugin)
+    if (this.#backing.clientId !== clientId) {
       throw new ConfigurationError(
         'plugin was made for another client id: pass it the clientId of configuration.auth',
       )
     }
     this.#clients = new ClientFactory(configuration)
     const answers = new RememberedAnswers(rememberedAnswers)
-    this.#core.accounts.onEviction(answers)
-    this.#silent = new SilentTokens(this.#core, this.#clients, answers)
-    this.#api = new ApiTokens(this.#core, this.#clients, answers)
+    this.#backing.accounts.onEviction(answers)
+    this.#tokens = new Tokens(this.#clients, answers)
   }
 
   /**
@@ -96,31 +100,10 @@ export class ConfidentialClients {
    */
   async beginSignIn(request: SignInRequest): Promise<{ url: string; pending: PendingSignIn }> {
     const { authorizationRequest, pending } = beginSignIn(request)
-    return { url: await this.getAuthCodeUrl(authorizationRequest), pending }
-  }
-
-  /**
-   * The URL to send the browser to, if you make state, nonce and PKCE challenge yourself: MSAL's own call.
-   * {@link beginSignIn} makes them for you.
-   * @example
-   * const made = { state, nonce, codeChallenge, codeChallengeMethod: 'S256' }
-   * res.redirect(await msal.getAuthCodeUrl({ scopes, redirectUri, ...made }))
-   */
-  async getAuthCodeUrl(request: AuthorizationUrlRequest): Promise<string> {
     const client = await this.#clients.client(undefined, request.authority)
-    return client.getAuthCodeUrl(request)
+    return { url: await client.getAuthCodeUrl(authorizationRequest), pending }
   }
 
-  /**
-   * Redeems the authorization code of a sign-in that began with {@link getAuthCodeUrl}. The rest is as below.
-   * @param request MSAL's, with the `state`, `nonce` and `codeVerifier` of the authorization request
-   * @param response whose `state` is checked against the request's; without it, `request.code` is redeemed and checking
-   *   the state is the host's
-   * @throws {AuthorizationResponseError} when the response does not belong to this request, or is a refusal
-   * @throws {ConfigurationError} without `state` to check or `code` to redeem
-   * @throws {StoreUnavailableError} when the sign-in could not be stored
-   */
-  async acquireTokenByCode(request: CodeRequest, response?: AuthorizationResponse): Promise<SignedIn>
   /**
    * Redeems the authorization code of a sign-in that is pending, stores the tokens and opens the host's session. Two
    * store calls. The response is checked first: its `state`, and that it brings a code; then the ID token's `nonce`.
@@ -134,17 +117,13 @@ export class ConfidentialClients {
    * @example
    * const { pending } = req.session
    * delete req.session.pending
-   * const { session } = await msal.acquireTokenByCode(pending, req.query)
+   * const { session } = await msal.completeSignIn(pending, req.query)
    */
-  async acquireTokenByCode(
-    pending: PendingSignIn | null | undefined, // last: what does not fit, TypeScript explains by the last form
+  async completeSignIn(
+    pending: PendingSignIn | null | undefined,
     response: AuthorizationResponse | null | undefined,
-  ): Promise<SignedIn>
-  async acquireTokenByCode(
-    begun: PendingSignIn | CodeRequest | null | undefined,
-    response?: AuthorizationResponse | null,
   ): Promise<SignedIn> {
-    return signIn(this.#core, this.#clients, redemptionOf(begun, response))
+    return completeSignIn(this.#backing, this.#clients, pending, response)
   }
 
   /**
@@ -159,7 +138,7 @@ export class ConfidentialClients {
     account: HostSession | AccountRef,
     request: SilentRequest,
   ): Promise<AuthenticationResult> {
-    return this.#silent.acquire(account, request)
+    return this.#tokens.acquire(new AccountPlugin(this.#backing, account), request)
   }
 
   /**
@@ -169,8 +148,15 @@ export class ConfidentialClients {
    * const scopes = ['https://graph.microsoft.com/.default']
    * const { accessToken } = await msal.acquireTokenByClientCredential({ tenantId, scopes })
    */
-  acquireTokenByClientCredential(request: AppTokenRequest): Promise<AuthenticationResult> {
-    return this.#api.byClientCredential(request)
+  async acquireTokenByClientCredential(request: AppTokenRequest): Promise<AuthenticationResult> {
+    const { tenantId, ...others } = request
+    if ('authority' in others) {
+      throw new ConfigurationError(
+        'authority must be left out: tenantId decides whose resources the token is for',
+      )
+    }
+    const plugin = new AppPlugin(this.#backing, tenantId)
+    return this.#tokens.acquire(plugin, others, this.#clients.authorityOf(tenantId))
   }
 
   /**
@@ -180,8 +166,8 @@ export class ConfidentialClients {
    * @example
    * const { accessToken } = await msal.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
-  acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
-    return this.#api.onBehalfOf(request)
+  async acquireTokenOnBehalfOf(request: OnBehalfOfRequest): Promise<AuthenticationResult> {
+    return this.#tokens.acquire(new OnBehalfOfPlugin(this.#backing, request.oboAssertion), request)
   }
 
   /**
@@ -195,11 +181,12 @@ export class ConfidentialClients {
    * // hours later, in any process
    * const { accessToken } = await msal.acquireTokenInLongRunningProcess(sessionKey, { scopes })
    */
-  acquireTokenInLongRunningProcess(
+  async acquireTokenInLongRunningProcess(
     sessionKey: string,
-    request: SilentRequest & { oboAssertion?: string | undefined },
+    request: LongRunningRequest,
   ): Promise<AuthenticationResult> {
-    return this.#api.inLongRunningProcess(sessionKey, request)
+    const plugin = new LongRunningPlugin(this.#backing, sessionKey, request.oboAssertion)
+    return this.#tokens.acquire(plugin, request)
   }
 
   /**
@@ -215,7 +202,7 @@ export class ConfidentialClients {
    * res.redirect(url.href)
    */
   async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
-    return signOut(this.#core, this.#clients, session, request)
+    return signOut(this.#backing, this.#clients, session, request)
   }
 
   /**
@@ -237,7 +224,7 @@ export class ConfidentialClients {
     const of = typeof account === 'string' ? account : { ...account }
     return accountCredential(({ tenantId, ...query }) => {
       const authority = tenantId === undefined ? {} : { authority: this.#clients.authorityOf(tenantId) }
-      return this.#silent.acquire(of, { ...query, ...authority })
+      return this.acquireTokenSilent(of, { ...query, ...authority })
     })
   }
 
@@ -258,30 +245,30 @@ export class ConfidentialClients {
   /**
    * An MSAL client that signs in, for what else MSAL offers. Use it for one request.
    * @example
-   * const client = await msal.forSignIn()
+   * const client = await msal.clientForSignIn()
    * const session = await msal.plugin.openSession(await client.acquireTokenByCode(request))
    */
-  forSignIn(): Promise<ConfidentialClientApplication> {
+  clientForSignIn(): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin)
   }
 
   /**
    * An MSAL client that sees this account. Use it for one request.
    * @example
-   * const client = await msal.forAccount(session)
+   * const client = await msal.clientFor(session)
    * const [account] = await client.getTokenCache().getAllAccounts()
    */
-  async forAccount(account: HostSession | AccountRef): Promise<ConfidentialClientApplication> {
+  async clientFor(account: HostSession | AccountRef): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAccount(account))
   }
 
   /**
    * An MSAL client for the application's own tokens of one tenant, which its authority is set to.
    * @example
-   * const client = await msal.forApp(tenantId)
+   * const client = await msal.clientForApp(tenantId)
    * await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
    */
-  async forApp(tenantId: string): Promise<ConfidentialClientApplication> {
+  async clientForApp(tenantId: string): Promise<ConfidentialClientApplication> {
     const plugin = this.plugin.forApp(tenantId)
     return this.#clients.client(plugin, this.#clients.authorityOf(tenantId))
   }
@@ -289,10 +276,10 @@ export class ConfidentialClients {
   /**
    * An MSAL client that sees what was acquired on behalf of the bearer of this incoming token.
    * @example
-   * const client = await msal.forAssertion(incomingToken)
+   * const client = await msal.clientForAssertion(incomingToken)
    * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
-  async forAssertion(assertion: string): Promise<ConfidentialClientApplication> {
+  async clientForAssertion(assertion: string): Promise<ConfidentialClientApplication> {
     return this.#clients.client(this.plugin.forAssertion(assertion))
   }
 }

@@ -3,11 +3,9 @@ import './node-version.ts'
 export type { Eviction } from './accounts/accounts.ts'
 export type { AccountRef, HostSession } from './accounts/identity.ts'
 export type { SessionInfo } from './accounts/sessions.ts'
-export type { AuthorizationResponse } from './clients/authorization-response.ts'
-export type { PendingSignIn, SignInRequest } from './clients/pending-sign-in.ts'
 export type { RememberedAnswersOptions } from './clients/remembered-answers.ts'
-export type { AppTokenRequest, CodeRequest, SignOutRequest, SilentRequest } from './clients/requests.ts'
-export type { SignedIn } from './clients/sign-in.ts'
+export type { AuthorizationResponse, PendingSignIn, SignedIn, SignInRequest } from './clients/sign-in.ts'
+export type { SignOutRequest } from './clients/sign-out.ts'
 export type {
   AbortSignalLike,
   AccessToken,
@@ -30,6 +28,9 @@ export {
   StoreUnavailableError,
 } from './errors.ts'
 export * from './graph/index.ts'
+export type { SilentRequest } from './kinds/account.ts'
+export type { AppTokenRequest } from './kinds/app.ts'
+export type { LongRunningRequest } from './kinds/long-running.ts'
 export type { BackChannelCallback } from './logout/back-channel.ts'
 export type { EndedSession, LogoutOutcome } from './logout/outcome.ts'
 export {

@@ -1,8 +1,8 @@
 import { type AccountRef, type HostSession, type SignInRef, signInRef } from './accounts/identity.ts'
 import type { Link, ProviderSession } from './accounts/links.ts'
-import type { Core } from './core.ts'
 import { report, trace } from './diagnostics.ts'
 import { ConfigurationError, LogoutCallbackError, MsalKeyvError } from './errors.ts'
+import type { Backing } from './kinds/cache-plugin.ts'
 import type { LogoutTokenExpectations } from './logout/back-channel.ts'
 import { matchesIssuer } from './logout/issuer.ts'
 import { type EndedSession, failed, type LogoutOutcome, succeeded } from './logout/outcome.ts'
@@ -13,7 +13,7 @@ import {
   resolveLogoutOptions,
 } from './logout/parse.ts'
 import type { CallbackRequest } from './logout/request.ts'
-import { coreBehind, type PluginLike } from './plugin.ts'
+import { backingBehind, type PluginLike } from './plugin.ts'
 
 /** Whose logout callbacks are taken, how they are verified, and what they end. */
 export interface LogoutHandlerOptions extends LogoutOptions {
@@ -39,7 +39,7 @@ export interface LogoutHandlerOptions extends LogoutOptions {
  * ```
  */
 export class LogoutHandler {
-  readonly #core: Core
+  readonly #backing: Backing
   readonly #ends: 'account' | 'session'
   readonly #expected: LogoutTokenExpectations
 
@@ -48,15 +48,15 @@ export class LogoutHandler {
    * @throws {ConfigurationError} naming the option
    */
   constructor(plugin: PluginLike | { readonly plugin: PluginLike }, options: LogoutHandlerOptions) {
-    const core = coreBehind(plugin)
+    const backing = backingBehind(plugin)
     const { ends = 'account', ...callbacks } = options ?? {}
     if (ends !== 'account' && ends !== 'session') {
       throw new ConfigurationError("ends must be 'account' or 'session'")
     }
-    this.#core = core
+    this.#backing = backing
     this.#ends = ends
-    this.#expected = resolveLogoutOptions({ ...callbacks, clientId: this.#core.clientId })
-    this.#core.accounts.issuers.handle((issuer) => matchesIssuer(issuer, this.#expected.issuer))
+    this.#expected = resolveLogoutOptions({ ...callbacks, clientId: this.#backing.clientId })
+    this.#backing.accounts.issuers.handle((issuer) => matchesIssuer(issuer, this.#expected.issuer))
   }
 
   /**
@@ -131,7 +131,7 @@ export class LogoutHandler {
     named: ProviderSession,
     evicted: EndedSession[],
   ): Promise<LogoutOutcome> {
-    const { accounts } = this.#core
+    const { accounts } = this.#backing
     const isBackChannel = callback.kind === 'back-channel'
     const found = await accounts.links.find(named, isBackChannel ? callback.jti : undefined)
     if (found.isReplay) throw new LogoutCallbackError('the logout token was used before')
@@ -156,7 +156,7 @@ export class LogoutHandler {
     session: SignInRef,
     evicted: EndedSession[],
   ): Promise<LogoutOutcome> {
-    const current = await this.#core.accounts.current([session])
+    const current = await this.#backing.accounts.current([session])
     if (current.length === 0) return succeeded('stale-session', callback)
     const endedAlone = await this.#end([session.homeAccountId], session.sid, evicted)
     return succeeded(evicted.length > 0 ? 'evicted' : 'session-ended', callback, evicted, endedAlone)
@@ -169,7 +169,7 @@ export class LogoutHandler {
     evicted: EndedSession[],
   ): Promise<EndedSession[]> {
     if (ids.length === 0) return []
-    const { accounts } = this.#core
+    const { accounts } = this.#backing
     const evictions =
       this.#ends === 'session' && sid !== undefined
         ? await accounts.endSession(ids, sid)
@@ -183,7 +183,7 @@ export class LogoutHandler {
   #unknown(callback: LogoutCallback): LogoutOutcome {
     const channel = callback.kind === 'back-channel' ? callback.kind : 'front-channel'
     report('msal-keyv:unknown-session', { channel })
-    const other = this.#core.accounts.issuers.mismatch
+    const other = this.#backing.accounts.issuers.mismatch
     if (other === undefined || callback.kind === 'foreign-issuer')
       return succeeded('unknown-session', callback)
     report('msal-keyv:issuer-mismatch', { issuer: other })

@@ -1,5 +1,6 @@
 import type { AuthenticationResult, ICachePlugin, TokenCacheContext } from '@azure/msal-node'
-import type { Eviction } from './accounts/accounts.ts'
+import { Accounts, type Eviction } from './accounts/accounts.ts'
+import { GENERATION_LIFETIME } from './accounts/generation.ts'
 import {
   type AccountRef,
   checkDirectoryId,
@@ -8,36 +9,46 @@ import {
   signInRef,
 } from './accounts/identity.ts'
 import type { SessionInfo } from './accounts/sessions.ts'
+import { TokenRecords } from './accounts/token-records.ts'
 import { SharedKnowledge } from './copies.ts'
-import { Core } from './core.ts'
 import { ConfigurationError } from './errors.ts'
-import type { SignInPlugin } from './kinds/sign-in.ts'
+import { AccountPlugin } from './kinds/account.ts'
+import { AppPlugin } from './kinds/app.ts'
+import type { Backing } from './kinds/cache-plugin.ts'
+import { LongRunningPlugin } from './kinds/long-running.ts'
+import { OnBehalfOfPlugin } from './kinds/on-behalf-of.ts'
+import { SignInPlugin } from './kinds/sign-in.ts'
+import { hostSession } from './kinds/store-sign-in.ts'
 import { sessionIdOf } from './msal/schema.ts'
-import type { KeyvCachePluginOptions } from './options.ts'
-import type { StoreCheck } from './store/check.ts'
+import { type KeyvCachePluginOptions, resolveOptions } from './options.ts'
+import { KeyNames } from './records/key-names.ts'
+import { Records } from './records/records.ts'
+import { Sealing } from './records/sealing.ts'
+import { checkStore, type StoreCheck } from './store/check.ts'
+import { KeyvStore } from './store/keyv-store.ts'
 import { PACKAGE_VERSION } from './version.ts'
 
-/** What a copy of this package does with another's core is all that there is in it: only the same version may. */
-const cores = new SharedKnowledge<Core>('plugin', PACKAGE_VERSION)
+/** A copy of this package uses all that is behind another's plugin, so both must be of one version. */
+const backings = new SharedKnowledge<Backing>('plugin', PACKAGE_VERSION)
 
 /** A {@link KeyvCachePlugin}, also one of another copy of this package in the process. */
 export type PluginLike = Pick<KeyvCachePlugin, keyof KeyvCachePlugin>
 
 /** @throws {ConfigurationError} when it is no plugin, or of another version of this package */
-export function coreOf(plugin: PluginLike): Core {
-  const core = cores.get(plugin)
-  if (core === undefined) throw new ConfigurationError('plugin must be a KeyvCachePlugin')
-  return core
+export function backingOf(plugin: PluginLike): Backing {
+  const backing = backings.get(plugin)
+  if (backing === undefined) throw new ConfigurationError('plugin must be a KeyvCachePlugin')
+  return backing
 }
 
-/** As {@link coreOf}, also of the plugin that `ConfidentialClients` have. */
-export function coreBehind(holder: PluginLike | { readonly plugin: PluginLike }): Core {
+/** As {@link backingOf}, also of the plugin that `ConfidentialClients` have. */
+export function backingBehind(holder: PluginLike | { readonly plugin: PluginLike }): Backing {
   const { plugin = holder } = (holder ?? {}) as { plugin?: unknown }
-  const core = cores.get(plugin)
-  if (core === undefined) {
+  const backing = backings.get(plugin)
+  if (backing === undefined) {
     throw new ConfigurationError('plugin must be a KeyvCachePlugin or a ConfidentialClients')
   }
-  return core
+  return backing
 }
 
 /**
@@ -61,14 +72,22 @@ export function coreBehind(holder: PluginLike | { readonly plugin: PluginLike })
  * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
  */
 export class KeyvCachePlugin implements ICachePlugin {
-  readonly #core: Core
+  readonly #backing: Backing
   readonly #signIn: SignInPlugin
+  readonly #check: () => Promise<StoreCheck>
 
   /** @throws {ConfigurationError} naming the option */
   constructor(options: KeyvCachePluginOptions) {
-    this.#core = new Core(options)
-    cores.set(this, this.#core)
-    this.#signIn = this.#core.forSignIn()
+    const settings = resolveOptions(options)
+    const { clientId, onCommitFailure, ttl } = settings
+    const store = new KeyvStore(settings.store, settings.storeTimeout)
+    const records = new Records(store, new Sealing(settings))
+    const names = new KeyNames(settings)
+    const accounts = new Accounts(records, names, ttl)
+    this.#backing = { clientId, onCommitFailure, names, accounts, tokens: new TokenRecords(records, ttl) }
+    backings.set(this, this.#backing)
+    this.#signIn = new SignInPlugin(this.#backing)
+    this.#check = () => checkStore(store, settings.store, GENERATION_LIFETIME)
   }
 
   /**
@@ -81,7 +100,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * const [account] = await client.getTokenCache().getAllAccounts()
    */
   forAccount(account: HostSession | AccountRef): ICachePlugin {
-    return this.#core.withFailurePolicy(this.#core.forAccount(account), 'refreshes')
+    return new AccountPlugin(this.#backing, account)
   }
 
   /**
@@ -99,7 +118,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * await client.acquireTokenByClientCredential({ scopes: ['https://graph.microsoft.com/.default'] })
    */
   forApp(tenantId: string): ICachePlugin {
-    return this.#core.withFailurePolicy(this.#core.forApp(tenantId), 'all')
+    return new AppPlugin(this.#backing, tenantId)
   }
 
   /**
@@ -117,7 +136,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   forAssertion(assertion: string): ICachePlugin {
-    return this.#core.withFailurePolicy(this.#core.forAssertion(assertion), 'all')
+    return new OnBehalfOfPlugin(this.#backing, assertion)
   }
 
   /**
@@ -136,7 +155,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * await client.acquireTokenOnBehalfOf({ oboAssertion: incomingToken, scopes })
    */
   forLongRunningProcess(sessionKey: string, assertion?: string): ICachePlugin {
-    return this.#core.withFailurePolicy(this.#core.forLongRunningProcess(sessionKey, assertion), 'refreshes')
+    return new LongRunningPlugin(this.#backing, sessionKey, assertion)
   }
 
   /**
@@ -162,14 +181,14 @@ export class KeyvCachePlugin implements ICachePlugin {
     // A session that the ID token names was linked when it was stored.
     const isLinked = sid === undefined || sid === claims.sid || issuer === undefined
     const session = isLinked ? undefined : { issuer, sessionState: sid }
-    const begun = await this.#core.accounts.beginSession(homeAccountId, sid, session)
+    const begun = await this.#backing.accounts.beginSession(homeAccountId, sid, session)
     if (begun === undefined) {
       throw new ConfigurationError(
         'nothing is stored for the account of this result: acquire it through a client whose cachePlugin is this ' +
           'plugin (if it was, the account has been evicted since)',
       )
     }
-    return this.#core.openedSession({ ...begun, homeAccountId, sid })
+    return hostSession(this.#backing.accounts, { ...begun, homeAccountId, sid })
   }
 
   /**
@@ -180,7 +199,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * if (!(await plugin.isSignedIn(session))) res.redirect('/login')
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
-    return this.#core.isSignedIn(signInRef(account))
+    return (await this.#backing.accounts.load(signInRef(account))).signedIn !== undefined
   }
 
   /**
@@ -194,7 +213,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * const { existed } = await plugin.evictAccount(session.homeAccountId)
    */
   async evictAccount(homeAccountId: string): Promise<Eviction> {
-    const [eviction] = await this.#core.accounts.evict([checkHomeAccountId(homeAccountId)])
+    const [eviction] = await this.#backing.accounts.evict([checkHomeAccountId(homeAccountId)])
     return eviction as Eviction
   }
 
@@ -215,7 +234,7 @@ export class KeyvCachePlugin implements ICachePlugin {
       tenantId: checkDirectoryId('tenantId', tenantId),
       objectId: checkDirectoryId('objectId', objectId),
     }
-    const { accounts } = this.#core
+    const { accounts } = this.#backing
     const links = await accounts.links.findDirectoryUser(user)
     const current = await accounts.current(links)
     return current.length === 0 ? [] : accounts.evict(current.map(({ homeAccountId }) => homeAccountId))
@@ -231,7 +250,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * const sessions = await plugin.listSessions(session)
    */
   async listSessions(account: HostSession | AccountRef): Promise<SessionInfo[]> {
-    return this.#core.accounts.listSessions(signInRef(account))
+    return this.#backing.accounts.listSessions(signInRef(account))
   }
 
   /**
@@ -243,7 +262,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * if (!supported) throw new Error(warnings.map(({ message }) => message).join('\n'))
    */
   checkStore(): Promise<StoreCheck> {
-    return this.#core.checkStore()
+    return this.#check()
   }
 
   /** MSAL's call. */

@@ -19,8 +19,7 @@ function host(flavour: Flavour = 'entra') {
   const store = observe(new Keyv())
   const msal = new ConfidentialClients(entra.configuration(), { store: store.keyv })
   const user = entra.user()
-  const signIn = async (of: User = user) =>
-    (await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(of) })).session
+  const signIn = async (of: User = user) => (await entra.enter(msal, of)).session
   const requests = () => Object.values(entra.tokenRequests).reduce((sum, count) => sum + count)
   return { entra, store, msal, user, signIn, requests }
 }
@@ -30,13 +29,19 @@ afterEach(() => {
 })
 
 describe('signing in', () => {
-  const pending = { scopes: SCOPES, redirectUri, state: 'the state' }
+  const pending = {
+    state: 'the state',
+    nonce: 'the nonce',
+    codeVerifier: 'the verifier',
+    request: { scopes: SCOPES, redirectUri },
+  }
 
   test('takes code and session_state from the response, and returns the session', async () => {
     const { entra, msal, signIn } = host()
     const user = entra.user({ sid: null })
-    const query = { code: entra.code(user), state: 'the state', session_state: 'the session' }
-    const { session, result } = await msal.acquireTokenByCode(pending, query)
+    const code = () => entra.code(user, { nonce: pending.nonce })
+    const query = { code: code(), state: 'the state', session_state: 'the session' }
+    const { session, result } = await msal.completeSignIn(pending, query)
     expect(session).toEqual({
       homeAccountId: user.homeAccountId,
       generation: expect.any(String),
@@ -45,8 +50,8 @@ describe('signing in', () => {
       since: expect.any(Number),
     })
     expect(result.account?.homeAccountId).toBe(user.homeAccountId)
-    const parsed = new URLSearchParams({ ...query, code: entra.code(user) })
-    expect((await msal.acquireTokenByCode(pending, parsed)).session.generation).toBe(session.generation)
+    const parsed = new URLSearchParams({ ...query, code: code() })
+    expect((await msal.completeSignIn(pending, parsed)).session.generation).toBe(session.generation)
     expect((await signIn(user)).sid).toBeUndefined()
   })
 
@@ -61,25 +66,17 @@ describe('signing in', () => {
     ['invalid_response', { state: 'the state', error: 'no\nsuch <error>' }],
   ])('%s for the response %j', async (error, response) => {
     const { entra, msal } = host()
-    const failed: unknown = await msal
-      .acquireTokenByCode(pending, response)
-      .catch((reason: unknown) => reason)
+    const failed: unknown = await msal.completeSignIn(pending, response).catch((reason: unknown) => reason)
     expect(failed).toMatchObject({ code: 'ERR_AUTHORIZATION_RESPONSE', error })
     expect(String(failed)).not.toContain('alice')
     expect(entra.tokenRequests.authorization_code).toBe(0)
   })
 
-  test('a request without the state to check against, or without a code, is misuse', async () => {
-    const { msal } = host()
-    const request = { scopes: SCOPES, redirectUri }
-    await expect(msal.acquireTokenByCode(request, { code: 'c', state: 's' })).rejects.toThrow(/state/)
-    await expect(msal.acquireTokenByCode(request)).rejects.toThrow(/code/)
-  })
-
   test('a refused code is MSAL’s own error', async () => {
     const { msal } = host()
-    const request = { scopes: SCOPES, redirectUri, code: 'never issued' }
-    await expect(msal.acquireTokenByCode(request)).rejects.toMatchObject({ errorCode: 'invalid_grant' })
+    const { pending } = await msal.beginSignIn({ scopes: SCOPES, redirectUri })
+    const response = { code: 'never issued', state: pending.state }
+    await expect(msal.completeSignIn(pending, response)).rejects.toMatchObject({ errorCode: 'invalid_grant' })
   })
 })
 
@@ -209,9 +206,7 @@ describe('silent tokens', () => {
 describe.each(['b2c', 'ciam', 'oidc'] as const)('discovery: %s', (flavour) => {
   test('once for 50 concurrent first uses, and never again for any flow', async () => {
     const { entra, msal, user, signIn } = host(flavour)
-    await Promise.all(
-      Array.from({ length: 50 }, () => msal.getAuthCodeUrl({ scopes: SCOPES, redirectUri, state: 's' })),
-    )
+    await Promise.all(Array.from({ length: 50 }, () => msal.beginSignIn({ scopes: SCOPES, redirectUri })))
     expect(entra.discoveryRequests).toBe(1)
     const session = await signIn()
     await msal.acquireTokenSilent(session, { scopes: SCOPES })
@@ -224,7 +219,7 @@ describe.each(['b2c', 'ciam', 'oidc'] as const)('discovery: %s', (flavour) => {
   test('again when it has aged, and kept when that fails', async () => {
     vi.useFakeTimers({ toFake: ['Date'] })
     const { entra, msal } = host(flavour)
-    const url = () => msal.getAuthCodeUrl({ scopes: SCOPES, redirectUri, state: 's' })
+    const url = async () => (await msal.beginSignIn({ scopes: SCOPES, redirectUri })).url
     const first = await url()
     const answer = entra.sendGetRequestAsync.bind(entra)
     entra.sendGetRequestAsync = async () => {
@@ -250,7 +245,7 @@ describe.each(['b2c', 'ciam', 'oidc'] as const)('discovery: %s', (flavour) => {
 
   test('a first failure is the caller’s, and is not kept', async () => {
     const { entra, msal } = host(flavour)
-    const url = () => msal.getAuthCodeUrl({ scopes: SCOPES, redirectUri, state: 's' })
+    const url = async () => (await msal.beginSignIn({ scopes: SCOPES, redirectUri })).url
     const answer = entra.sendGetRequestAsync.bind(entra)
     entra.sendGetRequestAsync = async () => {
       throw new Error('down')
@@ -269,9 +264,9 @@ describe('the clouds of Entra ID', () => {
   ])('%s needs no discovery', async (authority) => {
     const entra = new EntraStandIn({ authority, size: 'small' })
     const msal = new ConfidentialClients(entra.configuration(), { store: new Keyv() })
-    const url = new URL(await msal.getAuthCodeUrl({ scopes: SCOPES, redirectUri, state: 's' }))
+    const url = new URL((await msal.beginSignIn({ scopes: SCOPES, redirectUri })).url)
     expect(url.host).toBe(new URL(authority).host)
-    await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(entra.user()) })
+    await entra.enter(msal, entra.user())
     // MSAL 3 has not built in the authority of China's cloud.
     const isUnknown = version.startsWith('3.') && authority.includes('.cn/')
     expect(entra.discoveryRequests).toBe(isUnknown ? 1 : 0)
@@ -300,8 +295,7 @@ describe('credentials', () => {
       seen.add(parameters.get('client_assertion'))
       return {}
     }
-    const signIn = () =>
-      msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(entra.user()) })
+    const signIn = () => entra.enter(msal, entra.user())
     const { session } = await signIn()
     await signIn()
     await msal.acquireTokenSilent(session, { scopes: SCOPES })
@@ -323,7 +317,7 @@ describe('credentials', () => {
         seen = parameters.get('client_assertion')
         return {}
       }
-      await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(entra.user()) })
+      await entra.enter(msal, entra.user())
       expect(seen).toMatch(/^an\.assertion\./)
     }
   })
@@ -366,7 +360,7 @@ describe('signing out', () => {
       new ConfidentialClients(entra.configuration(), { store, encryptionKeys })
     const [one, another] = [make(), make()]
     const user = entra.user()
-    const signIn = () => one.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(user) })
+    const signIn = () => entra.enter(one, user)
     const { session } = await signIn()
     await another.signOut(session, { postLogoutRedirectUri })
     expect(await one.plugin.isSignedIn(user)).toBe(false)

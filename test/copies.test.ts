@@ -40,7 +40,7 @@ describe.each(['esm', 'cjs'] as const)('two copies in one process, the other as 
     const plugin = new one.KeyvCachePlugin({ store: new Keyv(), clientId: CLIENT_ID })
     const msal = new two.ConfidentialClients(entra.configuration(), { plugin })
     const { url, pending } = await msal.beginSignIn({ scopes: SCOPES, redirectUri: 'https://app.example/cb' })
-    const { session } = await msal.acquireTokenByCode(pending, entra.authorize(url, user))
+    const { session } = await msal.completeSignIn(pending, entra.authorize(url, user))
     expect(await msal.acquireTokenSilent(session, { scopes: SCOPES })).toMatchObject({ fromCache: true })
 
     const issuer = entra.issuerFor(TENANT_ID)

@@ -50,8 +50,7 @@ function host() {
   const store = observe(new Keyv())
   const msal = new ConfidentialClients(entra.configuration(), { store: store.keyv })
   const signIn = async (user = entra.user()) => {
-    const redirectUri = 'https://app.example/callback'
-    return (await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(user) })).session
+    return (await entra.enter(msal, user)).session
   }
   return { entra, store, msal, signIn }
 }

@@ -8,7 +8,6 @@ import { observe } from './support/observed-store.ts'
 const PAGE = new URL('../docs/flows.md', import.meta.url)
 const BEGIN =
   '<!-- counted by test/flows.test.ts; `UPDATE_DOCS=1 npx vitest run test/flows.test.ts` writes it -->'
-const redirectUri = 'https://app.example/callback'
 
 /** One row of the table. */
 interface Flow {
@@ -29,12 +28,11 @@ function host() {
   const user = entra.user()
   const caller = entra.user()
   const oboAssertion = entra.assertion(caller)
-  const code = (of = user) => entra.code(of)
-  return { entra, store, msal, elsewhere, user, oboAssertion, code }
+  return { entra, store, msal, elsewhere, user, oboAssertion }
 }
 
 /** Every flow, in an order in which each finds what the one before left. */
-function flows({ msal, elsewhere, user, oboAssertion, code }: ReturnType<typeof host>): Flow[] {
+function flows({ entra, msal, elsewhere, user, oboAssertion }: ReturnType<typeof host>): Flow[] {
   const account = user.homeAccountId
   const silent = 'acquireTokenSilent(session, …)'
   const onBehalfOf = 'acquireTokenOnBehalfOf(…)'
@@ -45,10 +43,10 @@ function flows({ msal, elsewhere, user, oboAssertion, code }: ReturnType<typeof 
   return [
     {
       flow: 'sign-in',
-      call: 'acquireTokenByCode(…, response)',
+      call: 'completeSignIn(pending, response)',
       partition: 'account',
       evictedBy: eviction,
-      run: () => msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: code() }),
+      run: () => entra.enter(msal, user),
     },
     {
       flow: 'silent, hit',

@@ -17,7 +17,6 @@ import { observe } from './support/observed-store.ts'
 const TEMPLATE = 'https://login.microsoftonline.com/{tenantid}/v2.0'
 const ISSUER = TEMPLATE.replace('{tenantid}', TENANT_ID)
 const OTHER_TENANT = '11111111-2222-4333-8444-555555555555'
-const redirectUri = 'https://app.example/callback'
 
 let key: SigningKey
 beforeAll(async () => {
@@ -35,9 +34,7 @@ function host(
   const jwks = { keys: [key.jwk] }
   const logout = new Library.LogoutHandler(msal, { issuer: TEMPLATE, jwks, ...options })
   const signIn = async (user: User, sessionState?: string): Promise<HostSession> => {
-    const request = { scopes: SCOPES, redirectUri, state: 's' }
-    const response = { code: entra.code(user), state: 's', session_state: sessionState }
-    return (await msal.acquireTokenByCode(request, response)).session
+    return (await entra.enter(msal, user, { sessionState })).session
   }
   const frontChannel = (query: Record<string, string>, session?: HostSession | string) =>
     logout.handle({ method: 'GET', url: `/logout?${new URLSearchParams(query)}` }, session)

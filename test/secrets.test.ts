@@ -213,14 +213,9 @@ async function provoke(
         (result) => errors.push((result as { error?: unknown } | undefined)?.error),
         (error: unknown) => errors.push(error),
       )
-  const code = (user: User) => ({
-    scopes: SCOPES,
-    redirectUri: 'https://app.example/callback',
-    code: entra.code(user),
-  })
   for (const on of [true, false]) {
     fail(on)
-    await attempt(() => msal.acquireTokenByCode(code(ada)))
+    await attempt(() => entra.enter(msal, ada))
     for (const { error } of await useAll()) errors.push(error)
     await attempt(() => msal.acquireTokenSilent(session, { scopes: SCOPES, forceRefresh: true }))
     await attempt(() => plugin.isSignedIn(ada))
@@ -239,7 +234,7 @@ async function provoke(
   const refresh = msal.acquireTokenSilent(session, { scopes: SCOPES, forceRefresh: true })
   await held.arrived
   await plugin.evictAccount(ada.homeAccountId)
-  await msal.acquireTokenByCode(code(ada))
+  await entra.enter(msal, ada)
   held.release()
   await attempt(() => refresh)
   await attempt(() => cache.getAllAccounts())
@@ -262,7 +257,7 @@ async function provoke(
   new LogoutHandler(elsewhere, { issuer: 'https://op.example' })
   // The event names the issuer, and so a tenant: one that is in nobody else's account id.
   const tenant = 'b0e00000-0000-4000-8000-000000000b0e'
-  await attempt(() => elsewhere.acquireTokenByCode(code(entra.user({ utid: tenant, tid: tenant }))))
+  await attempt(() => entra.enter(elsewhere, entra.user({ utid: tenant, tid: tenant })))
   // Records that are not what they should be.
   for (const [key, text] of map) map.set(key, text.replace('v1.', 'v2.').replace('"v\\":1', '"v\\":2'))
   for (const { error } of await useAll()) errors.push(error)
@@ -274,10 +269,12 @@ async function provoke(
   await attempt(() => plugin.forAccount(`${ada.homeAccountId}\n`))
   await attempt(() => plugin.openSession({} as never))
   await attempt(() =>
-    msal.acquireTokenByCode({ scopes: SCOPES, redirectUri: '', state: 's' }, { error: 'x', state: 's' }),
+    msal
+      .beginSignIn({ scopes: SCOPES, redirectUri: 'https://app.example/callback' })
+      .then(({ pending }) => msal.completeSignIn(pending, { error: 'x', state: pending.state })),
   )
   await attempt(() => plugin.openSession({ account: entra.user() } as never))
-  await attempt(async () => msal.acquireTokenByCode(code(entra.user({ name: 'Nobody Known', sid: null }))))
+  await attempt(async () => entra.enter(msal, entra.user({ name: 'Nobody Known', sid: null })))
   return errors.filter((error) => error !== undefined)
 }
 

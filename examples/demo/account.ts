@@ -41,7 +41,7 @@ export class Account {
     const { pending } = session
     delete session.pending
     if (!pending) return { location: '/' }
-    const { session: account, result } = await this.#msal.acquireTokenByCode(pending, query)
+    const { session: account, result } = await this.#msal.completeSignIn(pending, query)
     const username = result.account?.username ?? ''
     return {
       location: '/',

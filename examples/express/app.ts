@@ -49,7 +49,7 @@ app.get('/signin', async (req, res) => {
 app.get('/callback', async (req, res) => {
   const { pending } = req.session
   delete req.session.pending // good for one response
-  const { session: account } = await msal.acquireTokenByCode(pending, req.query)
+  const { session: account } = await msal.completeSignIn(pending, req.query)
   await renewSession(req)
   req.session.account = account
   res.redirect('/')

@@ -59,7 +59,7 @@ await app.register(async (pages) => {
   pages.get<{ Querystring: Record<string, unknown> }>('/callback', async (request, reply) => {
     const { pending } = request.session
     request.session.pending = undefined // good for one response
-    const { session: account } = await msal.acquireTokenByCode(pending, request.query)
+    const { session: account } = await msal.completeSignIn(pending, request.query)
     await request.session.regenerate() // empty, under a new id, which nobody can have planted
     request.session.account = account
     return reply.redirect('/')

@@ -49,7 +49,7 @@ app.get('/callback', async (c) => {
   const session = c.get('session')
   const pending = session.get('pending')
   session.forget('pending') // good for one response
-  const { session: account } = await msal.acquireTokenByCode(pending, new URL(c.req.url).searchParams)
+  const { session: account } = await msal.completeSignIn(pending, new URL(c.req.url).searchParams)
   renewSession(c)
   session.set('account', account)
   return c.redirect('/')

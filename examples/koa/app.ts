@@ -53,7 +53,7 @@ pages.get('/signin', async (ctx) => {
 pages.get('/callback', async (ctx) => {
   const { pending } = ctx.session
   ctx.session.pending = undefined // good for one response
-  const { session: account } = await msal.acquireTokenByCode(pending, ctx.query)
+  const { session: account } = await msal.completeSignIn(pending, ctx.query)
   await renewSession(ctx)
   ctx.session.account = account
   ctx.redirect('/')

@@ -32,7 +32,7 @@ export class PagesController {
   async callback(@Req() req: Request, @Res() res: Response): Promise<void> {
     const { pending } = req.session
     delete req.session.pending // good for one response
-    const { session: account } = await this.msal.acquireTokenByCode(pending, req.query)
+    const { session: account } = await this.msal.completeSignIn(pending, req.query)
     await renewSession(req)
     req.session.account = account
     res.redirect('/')

@@ -39,7 +39,7 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
   if (typeof account === 'string') return { homeAccountId: checkHomeAccountId(account) }
   if (typeof account !== 'object' || account === null) {
     throw new TypeError(
-      'account must be the session that acquireTokenByCode returned, or a home account id: if nobody is signed in ' +
+      'account must be the session that completeSignIn returned, or { homeAccountId }: if nobody is signed in ' +
         'here, begin a sign-in',
     )
   }

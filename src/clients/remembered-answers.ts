@@ -2,7 +2,7 @@ import type { AuthenticationResult } from '@azure/msal-node'
 import { ConfigurationError } from '../errors.ts'
 import { checkOptions } from '../guards.ts'
 import type { Ahead } from '../kinds/cache-plugin.ts'
-import { type CallMemory, findAccessToken } from './call-memory.ts'
+import { type CallMemory, findAccessToken } from '../msal/call-memory.ts'
 
 /** How much a process keeps of the last answers. */
 export interface RememberedAnswersOptions {
@@ -12,19 +12,13 @@ export interface RememberedAnswersOptions {
   bytes?: number | undefined
 }
 
-/** MSAL's result, which is not to be handed out: {@link copyOf} is. */
-export interface Answer {
-  readonly result: AuthenticationResult
-  /** Of the sign-in that the tokens are of. */
-  readonly generation?: string | undefined
-}
-
 /** An answer that MSAL gave from the cache, and what it rests on. */
 interface Remembered {
   readonly account: string
   /** Of what the store held. */
   readonly fingerprint: string
-  readonly answer: Answer
+  /** It is not handed out: {@link copyOf} is. */
+  readonly answer: AuthenticationResult
   /** Before this, and from that on, MSAL would ask the provider; epoch milliseconds. */
   readonly from: number
   readonly until: number
@@ -60,7 +54,7 @@ export class RememberedAnswers {
   /**
    * @param request everything that can change the answer
    */
-  recall(request: string, loaded: Ahead): Answer | undefined {
+  recall(request: string, loaded: Ahead): AuthenticationResult | undefined {
     const known = this.#answers.get(request)
     if (known === undefined) return undefined
     const now = Date.now()
@@ -79,8 +73,13 @@ export class RememberedAnswers {
    * @param account whose eviction ends it
    * @param memory that MSAL gave it from
    */
-  remember(request: string, loaded: Ahead, account: string, answer: Answer, memory: CallMemory): void {
-    const { result } = answer
+  remember(
+    request: string,
+    loaded: Ahead,
+    account: string,
+    result: AuthenticationResult,
+    memory: CallMemory,
+  ): void {
     const isBearer = result.tokenType.toLowerCase() === 'bearer'
     if (this.#most.entries === 0 || !result.fromCache || !isBearer) return
     const fingerprint = loaded.fingerprint()
@@ -98,7 +97,7 @@ export class RememberedAnswers {
     if (previous !== undefined) this.#forget(request, previous)
     // V8 keeps a whole text, refresh tokens included, for as long as a part that was cut out of it.
     const copy = Buffer.from(fingerprint).toString()
-    this.#answers.set(request, { account, fingerprint: copy, answer, from, until, bytes })
+    this.#answers.set(request, { account, fingerprint: copy, answer: result, from, until, bytes })
     this.#bytes += bytes
     for (const [oldest, answer] of this.#answers) {
       if (this.#answers.size <= this.#most.entries && this.#bytes <= this.#most.bytes) break

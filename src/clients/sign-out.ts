@@ -1,18 +1,31 @@
 import type { AccountInfo } from '@azure/msal-node'
 import { type AccountRef, type HostSession, signInRef } from '../accounts/identity.ts'
-import type { Core } from '../core.ts'
 import { ConfigurationError } from '../errors.ts'
+import { AccountPlugin } from '../kinds/account.ts'
+import type { Backing } from '../kinds/cache-plugin.ts'
 import { createLogoutUrl } from '../logout/url.ts'
 import type { ClientFactory } from './client-factory.ts'
-import type { SignOutRequest } from './requests.ts'
+
+export interface SignOutRequest {
+  /** Where the provider sends the browser afterwards; registered there exactly like this. */
+  postLogoutRedirectUri: string
+  /** Comes back unchanged; bind it to the browser. */
+  state?: string | undefined
+  /**
+   * `'account'` (default): in every browser. `'session'`: in the browsers of this session of the provider; the account's
+   * tokens go with its last session.
+   */
+  ends?: 'account' | 'session' | undefined
+}
 
 /** Evicts the account if the session is of its current sign-in, and leads on to the provider. */
 export async function signOut(
-  core: Core,
+  backing: Backing,
   clients: ClientFactory,
   session: HostSession | AccountRef,
   request: SignOutRequest,
 ): Promise<URL> {
+  const { accounts } = backing
   const of = signInRef(session)
   const { homeAccountId, generation, sid } = of
   const { ends = 'account' } = request
@@ -24,15 +37,15 @@ export async function signOut(
     (url) => ({ url }),
     (error: unknown) => ({ error }),
   )
-  const client = clients.reader(core.forAccount(session))
+  const client = clients.reader(new AccountPlugin(backing, session))
   const [account] = await client.getTokenCache().getAllAccounts()
-  const url = 'error' in endpoint ? endpoint : signOutUrl(core.clientId, endpoint.url, account, request)
+  const url = 'error' in endpoint ? endpoint : signOutUrl(backing.clientId, endpoint.url, account, request)
   const isCurrent = account !== undefined || generation === undefined
-  if (isCurrent || (await core.accounts.current([of])).length > 0) {
+  if (isCurrent || (await accounts.current([of])).length > 0) {
     if (ends === 'session' && sid !== undefined && generation !== undefined) {
-      await core.accounts.endSession([homeAccountId], sid)
+      await accounts.endSession([homeAccountId], sid)
     } else {
-      await core.accounts.evict([homeAccountId])
+      await accounts.evict([homeAccountId])
     }
   }
   // The provider is down: the user is still signed out here.

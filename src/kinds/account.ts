@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
+import type { AccountInfo, ConfidentialClientApplication, SilentFlowRequest } from '@azure/msal-node'
+import type { AccountSnapshot } from '../accounts/accounts.ts'
 import { GenerationPin } from '../accounts/generation.ts'
-import type { SignInRef } from '../accounts/identity.ts'
+import { type AccountRef, type HostSession, type SignInRef, signInRef } from '../accounts/identity.ts'
 import type { ProviderSession } from '../accounts/links.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
+import { describeAccount, memoryOf } from '../msal/call-memory.ts'
 import { mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
 import {
   countEntities,
@@ -15,37 +17,55 @@ import {
   unknownSections,
 } from '../msal/schema.ts'
 import { adoptOwnerless, divide, isOnBehalfOf, isOnlyOf } from '../msal/split.ts'
-import { CachePlugin, type Write } from './cache-plugin.ts'
+import { type Backing, RecordPlugin, type Write } from './cache-plugin.ts'
 import { commitSignIn } from './store-sign-in.ts'
 
+/** MSAL's request without `account`, which is the first argument. */
+export type SilentRequest = Omit<SilentFlowRequest, 'account'>
+
 /** Shows MSAL one account, of one generation; see {@link GenerationPin}. */
-export class AccountPlugin extends CachePlugin<AccountSnapshot> {
+export class AccountPlugin extends RecordPlugin<AccountSnapshot, SilentRequest> {
+  protected readonly mayGoUnstored = 'refreshes'
   readonly #of: SignInRef
+  readonly #info: AccountInfo
   readonly #pin: GenerationPin
   /** What is behind the links that the partition named when it was loaded last: a write renews them. */
   #behindLinks: readonly string[] = []
 
-  constructor(accounts: Accounts, of: SignInRef) {
-    super(accounts)
-    this.#of = of
-    this.#pin = new GenerationPin(of.generation)
+  /** @throws {TypeError} for an account that cannot be one */
+  constructor(backing: Backing, account: HostSession | AccountRef) {
+    super(backing)
+    this.#of = signInRef(account)
+    // MSAL looks an account up by its id alone; what else the host knows of it narrows that down.
+    const info = typeof account === 'object' && !('generation' in account) ? account : {}
+    this.#info = { ...info, homeAccountId: this.#of.homeAccountId } as AccountInfo
+    this.#pin = new GenerationPin(this.#of.generation)
   }
 
   get key(): string {
-    return this.accounts.keyOf(this.#of.homeAccountId)
+    return this.backing.accounts.keyOf(this.#of.homeAccountId)
   }
 
-  /** The one generation that this plugin shows, once it is known. */
-  get generation(): string | undefined {
-    return this.#pin.generation
+  get account(): string {
+    return this.#of.homeAccountId
+  }
+
+  get question() {
+    return ['silent', this.#of, this.#info]
+  }
+
+  async ask(client: ConfidentialClientApplication, request: SilentRequest) {
+    const result = await client.acquireTokenSilent({ ...request, account: this.#info })
+    if (result.account !== null) return result
+    return { ...result, account: describeAccount(memoryOf(client), this.account, result) }
   }
 
   protected load() {
-    return this.accounts.load(this.#of)
+    return this.backing.accounts.load(this.#of)
   }
 
   protected loadForWrite() {
-    return this.accounts.loadForWrite(this.#of, this.#behindLinks)
+    return this.backing.accounts.loadForWrite(this.#of, this.#behindLinks)
   }
 
   protected fingerprintOf({ fingerprint }: AccountSnapshot): string | undefined {
@@ -59,7 +79,7 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
   protected visible({ partition, current, isSessionEnded }: AccountSnapshot): string | undefined {
     if (isSessionEnded) this.#pin.end()
     if (!this.#pin.admits(partition?.generation, current)) return undefined
-    this.#behindLinks = this.accounts.keysBehind(this.#of.homeAccountId, partition?.links ?? [])
+    this.#behindLinks = this.backing.accounts.keysBehind(this.#of.homeAccountId, partition?.links ?? [])
     return partition?.cache
   }
 
@@ -99,7 +119,7 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
     const { homeAccountId } = this.#of
     // MSAL's removeAccount.
     if (isIntact && isEmpty(own)) {
-      await this.accounts.evict([homeAccountId])
+      await this.backing.accounts.evict([homeAccountId])
       return
     }
     if (isIntact && !hasChanged) throw nothingDone()
@@ -114,17 +134,17 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
     const expiresAt = usableUntil(cache)
     if (expiresAt > Date.now()) {
       const update = {
-        generation: this.accounts.generationFor(loaded),
+        generation: this.backing.accounts.generationFor(loaded),
         cache: JSON.stringify(cache),
         expiresAt,
       }
       const refreshing = this.#of
-      await this.accounts.commit(homeAccountId, loaded, update, {
+      await this.backing.accounts.commit(homeAccountId, loaded, update, {
         sessions: this.#sessions(cache),
         refreshing,
       })
     } else {
-      await this.accounts.remove(homeAccountId)
+      await this.backing.accounts.remove(homeAccountId)
     }
   }
 
@@ -148,7 +168,9 @@ export class AccountPlugin extends CachePlugin<AccountSnapshot> {
       return
     }
     const { generation } = this.#pin
-    const joined = await commitSignIn(this.accounts, this.#of.homeAccountId, loaded, own, { generation })
+    const joined = await commitSignIn(this.backing.accounts, this.#of.homeAccountId, loaded, own, {
+      generation,
+    })
     if (joined !== undefined) this.#pin.join(joined.generation)
   }
 

@@ -1,18 +1,37 @@
+import type { ClientCredentialRequest, ConfidentialClientApplication } from '@azure/msal-node'
+import { checkTenantId } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
 import { countEntities, emptyCache, type SerializedCache } from '../msal/schema.ts'
 import { isOnBehalfOf, isUsers, NO_OWNER, splitByOwner } from '../msal/split.ts'
-import { type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+import type { Backing } from './cache-plugin.ts'
+import { TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+
+/** MSAL's request with the tenant whose resources the token is for, which sets the authority. */
+export type AppTokenRequest = Omit<ClientCredentialRequest, 'authority' | 'scopes'> & {
+  tenantId: string
+  scopes: string[]
+}
 
 /** Shows MSAL the application's own tokens for one tenant, and stores nothing else there (P1). */
-export class AppPlugin extends TokenRecordPlugin {
+export class AppPlugin extends TokenRecordPlugin<ClientCredentialRequest> {
+  protected readonly mayGoUnstored = 'all'
   readonly #tenantId: string
 
-  /** @param tenantId in lower case */
-  constructor(repositories: Repositories, key: string, tenantId: string) {
-    super(repositories, key)
-    this.#tenantId = tenantId
+  /** @throws {TypeError} for a tenant id that cannot be one */
+  constructor(backing: Backing, tenantId: string) {
+    const tenant = checkTenantId(tenantId)
+    super(backing, backing.names.app(tenant))
+    this.#tenantId = tenant
+  }
+
+  get question() {
+    return ['app', this.#tenantId]
+  }
+
+  ask(client: ConfidentialClientApplication, request: ClientCredentialRequest) {
+    return client.acquireTokenByClientCredential(request)
   }
 
   protected async commit({ loaded, shown, acquired }: TokenWrite): Promise<SerializedCache> {

@@ -1,19 +1,34 @@
-import type { ICachePlugin, TokenCacheContext } from '@azure/msal-node'
+import type {
+  AuthenticationResult,
+  ConfidentialClientApplication,
+  ICachePlugin,
+  TokenCacheContext,
+} from '@azure/msal-node'
 import type { Accounts } from '../accounts/accounts.ts'
-import { reportMalformed } from '../diagnostics.ts'
-import { ConfigurationError } from '../errors.ts'
-import { type Changes, isBeingEmptied, Turn } from '../msal/memory.ts'
-import { emptyCache, type Readable, ReadableTexts, type SerializedCache } from '../msal/schema.ts'
+import type { TokenRecords } from '../accounts/token-records.ts'
+import { report, reportMalformed } from '../diagnostics.ts'
+import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
+import { type Changes, holdsAccount, isBeingEmptied, Turn } from '../msal/memory.ts'
+import { emptyCache, isEmpty, type Readable, ReadableTexts, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
+import type { Settings } from '../options.ts'
+import type { KeyNames } from '../records/key-names.ts'
 import type { Release } from '../records/locks.ts'
 import { storeSignIn } from './store-sign-in.ts'
 
 const texts = new ReadableTexts()
 
+/** What all plugins of one `KeyvCachePlugin` share. */
+export interface Backing extends Pick<Settings, 'clientId' | 'onCommitFailure'> {
+  readonly names: KeyNames
+  readonly accounts: Accounts
+  readonly tokens: TokenRecords
+}
+
 /** What MSAL did between a write's load and its commit. */
 export interface Write<Loaded> extends Changes {
   readonly loaded: Loaded
-  /** What MSAL was shown; undefined where that was nothing. */
+  /** What MSAL was shown; undefined if that was nothing. */
   readonly shown: SerializedCache | undefined
   /** Whether a load came before it, so that it can be the answer to a request that rests on that. */
   readonly followsLoad: boolean
@@ -21,9 +36,11 @@ export interface Write<Loaded> extends Changes {
 
 interface BegunWrite<Loaded> {
   readonly turn: Turn
-  readonly loaded: Loaded
-  readonly shown: SerializedCache | undefined
   readonly unlock: Release
+  /** What was loaded and shown, or how the store failed. */
+  readonly found: Pick<Write<Loaded>, 'loaded' | 'shown'> | StoreUnavailableError
+  /** Whether the caller gets what was acquired although the store failed. */
+  readonly mayFail: boolean
 }
 
 /** What was loaded, and what came of reading it, so that it is read once. */
@@ -34,9 +51,9 @@ interface Opened<Loaded> {
 
 /** What was loaded ahead of MSAL. */
 export interface Ahead {
-  /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
+  /** Equal when MSAL would be shown the same; undefined when it would be shown nothing. */
   fingerprint(): string | undefined
-  /** What MSAL will see. */
+  /** What MSAL will be shown. */
   read(): SerializedCache | undefined
   /** When the record expires, in epoch milliseconds. */
   expiresAt(): number
@@ -47,7 +64,7 @@ export interface Ahead {
  * sees what MSAL makes of it, and commits.
  */
 export abstract class CachePlugin<Loaded> implements ICachePlugin {
-  protected readonly accounts: Accounts
+  protected readonly backing: Backing
   readonly #writes = new WeakMap<TokenCacheContext, BegunWrite<Loaded>>()
   /** The contexts that a call began with: MSAL ends a call with the context that it began it with. */
   readonly #begun = new WeakSet<TokenCacheContext>()
@@ -55,12 +72,18 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** The loads that no write has followed yet. */
   #loads = 0
 
-  constructor(accounts: Accounts) {
-    this.accounts = accounts
+  constructor(backing: Backing) {
+    this.backing = backing
   }
 
-  /** The key of the record. It tells nobody whose that is. */
+  /** The key of the record. It does not tell whose that is. */
   abstract readonly key: string
+
+  /**
+   * What `onCommitFailure: 'report'` concerns: all that is acquired, only what replaces something of an account that
+   * MSAL was shown, or nothing, since a sign-in that is not stored has failed.
+   */
+  protected abstract readonly mayGoUnstored: 'all' | 'refreshes' | 'nothing'
 
   /** For a call that only reads. */
   protected abstract load(): Promise<Loaded>
@@ -68,53 +91,14 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** As {@link load}, with the record's lock. */
   protected abstract loadForWrite(): Promise<{ loaded: Loaded; unlock: Release }>
 
-  /** Equal for two loads that MSAL may see the same of; undefined where that is nothing. */
-  protected abstract fingerprintOf(loaded: Loaded): string | undefined
-
-  /** What was loaded, where there is something. */
-  protected abstract recordOf(loaded: Loaded): { readonly expiresAt: number } | undefined
-
-  /** What MSAL may see of it, in MSAL's own serialization. Nothing, where this throws. */
+  /** What MSAL may see of it, in MSAL's own serialization. Nothing, if this throws. */
   protected abstract visible(loaded: Loaded): string | undefined
 
   /** Whether what was acquired may stay in MSAL's memory until the next load. */
   protected abstract mayStay(acquired: SerializedCache): boolean
 
-  /** Stores a cache in place of what was loaded, or deletes that where nothing is of use any more. */
-  protected abstract replace(loaded: Loaded, cache: SerializedCache): Promise<void>
-
   /** Stores what belongs in the record. @returns what does not, and may be a sign-in of other accounts */
   protected abstract commit(write: Write<Loaded>): Promise<SerializedCache>
-
-  /** Loads ahead of MSAL's next load, which then takes this. */
-  async loadAhead(): Promise<Ahead> {
-    const loaded = await this.load()
-    const opened = { loaded }
-    this.#ahead = opened
-    return {
-      fingerprint: () => this.fingerprintOf(loaded),
-      read: () => this.#readable(opened)?.cache,
-      expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
-    }
-  }
-
-  /**
-   * Takes refresh tokens that the provider has refused for good out of the record. Two store calls.
-   * @throws {StoreUnavailableError}
-   */
-  async forgetRefreshTokens(refused: SerializedCache): Promise<void> {
-    const secrets = new Set(Object.values(refused.RefreshToken).map(({ secret }) => secret))
-    const { loaded, unlock } = await this.loadForWrite()
-    try {
-      const cache = this.#readable({ loaded })?.cache ?? emptyCache()
-      const tokens = Object.entries(cache.RefreshToken)
-      const kept = tokens.filter(([, { secret }]) => !secrets.has(secret))
-      if (kept.length === tokens.length) return
-      await this.replace(loaded, { ...cache, RefreshToken: Object.fromEntries(kept) })
-    } finally {
-      unlock()
-    }
-  }
 
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
     this.#begun.add(context)
@@ -136,23 +120,75 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     // Nothing changed, or the load failed: a context whose load failed never writes (P7).
     if (write === undefined) return this.#checkBegun(context)
     this.#writes.delete(context)
-    const { turn, loaded, shown, unlock } = write
-    let others: SerializedCache
+    const { turn, unlock } = write
+    let acquired = emptyCache()
     try {
       const changes = turn.endWrite()
-      if (!this.mayStay(changes.acquired)) await turn.forgetAcquired()
-      turn.release()
-      const followsLoad = this.#loads > 0
-      if (followsLoad) this.#loads--
-      others = await this.commit({ ...changes, loaded, shown, followsLoad })
+      acquired = changes.acquired
+      const others = await this.#endWrite(write, changes)
+      unlock()
+      await this.#storeSignIns(others)
+    } catch (error) {
+      // Without anything acquired it was MSAL's removeAccount.
+      const mayFail = write.mayFail && !isEmpty(acquired) && error instanceof StoreUnavailableError
+      if (!mayFail) throw error
+      report('msal-keyv:commit-failed', { error })
     } finally {
       turn.release()
       unlock()
     }
-    for (const [owner, cache] of splitByOwner(others)) {
+  }
+
+  async #beginWrite(context: TokenCacheContext): Promise<void> {
+    const { mayGoUnstored, backing } = this
+    const reports = backing.onCommitFailure === 'report' && mayGoUnstored !== 'nothing'
+    const loading = await this.loadForWrite().catch((error: unknown) => {
+      if (reports && error instanceof StoreUnavailableError) return error
+      throw error
+    })
+    const unlock = loading instanceof StoreUnavailableError ? () => {} : loading.unlock
+    let turn: Turn | undefined
+    try {
+      turn = await Turn.take(context)
+      const found = await this.#show(turn, loading)
+      const mayFail = reports && (mayGoUnstored === 'all' || holdsAccount(context))
+      this.#writes.set(context, { turn, unlock, found, mayFail })
+    } catch (error) {
+      turn?.release()
+      unlock()
+      throw error
+    }
+  }
+
+  async #show(
+    turn: Turn,
+    loading: Pick<Opened<Loaded>, 'loaded'> | StoreUnavailableError,
+  ): Promise<BegunWrite<Loaded>['found']> {
+    if (loading instanceof StoreUnavailableError) {
+      turn.watch()
+      return loading
+    }
+    const { loaded } = loading
+    const readable = await this.#visible(turn, { loaded })
+    await turn.beginWrite(readable?.text)
+    return { loaded, shown: readable?.cache }
+  }
+
+  async #endWrite({ turn, found }: BegunWrite<Loaded>, changes: Changes): Promise<SerializedCache> {
+    const isLost = found instanceof StoreUnavailableError
+    if (isLost || !this.mayStay(changes.acquired)) await turn.forgetAcquired()
+    turn.release()
+    const followsLoad = this.#loads > 0
+    if (followsLoad) this.#loads--
+    if (isLost) throw found
+    return this.commit({ ...changes, ...found, followsLoad })
+  }
+
+  async #storeSignIns(acquired: SerializedCache): Promise<void> {
+    for (const [owner, cache] of splitByOwner(acquired)) {
       // What names an account but brings none is the answer to a refresh, and no sign-in.
       const isSignIn = owner !== NO_OWNER && Object.keys(cache.Account).length > 0
-      if (isSignIn) await storeSignIn(this.accounts, owner, cache)
+      if (isSignIn) await storeSignIn(this.backing.accounts, owner, cache)
     }
   }
 
@@ -165,31 +201,21 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     )
   }
 
-  async #beginWrite(context: TokenCacheContext): Promise<void> {
-    const { loaded, unlock } = await this.loadForWrite()
-    let turn: Turn | undefined
-    try {
-      turn = await Turn.take(context)
-      const readable = await this.#visible(turn, { loaded })
-      await turn.beginWrite(readable?.text)
-      this.#writes.set(context, { turn, loaded, shown: readable?.cache, unlock })
-    } catch (error) {
-      turn?.release()
-      unlock()
-      throw error
-    }
-  }
-
   async #visible(turn: Turn, opened: Opened<Loaded>): Promise<Readable | undefined> {
     try {
-      return this.#readable(opened)
+      return this.readable(opened)
     } catch (error) {
       await turn.show(undefined)
       throw error
     }
   }
 
-  #readable(opened: Opened<Loaded>): Readable | undefined {
+  protected async openAhead(): Promise<Opened<Loaded>> {
+    this.#ahead = { loaded: await this.load() }
+    return this.#ahead
+  }
+
+  protected readable(opened: Opened<Loaded>): Readable | undefined {
     const text = this.visible(opened.loaded)
     if (text === undefined) return undefined
     if (opened.last?.text !== text) {
@@ -197,5 +223,62 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
       if (opened.last.readable === undefined) reportMalformed(this.key)
     }
     return opened.last.readable
+  }
+}
+
+/** A kind of client that acquires tokens, and keeps them in one record. */
+export abstract class RecordPlugin<Loaded, Request extends object> extends CachePlugin<Loaded> {
+  /** Equal when MSAL would be shown the same; undefined when it would be shown nothing. */
+  protected abstract fingerprintOf(loaded: Loaded): string | undefined
+
+  /** What was loaded, if there is something. */
+  protected abstract recordOf(loaded: Loaded): { readonly expiresAt: number } | undefined
+
+  /** Stores a cache in place of what was loaded, or deletes that if nothing is of use any more. */
+  protected abstract replace(loaded: Loaded, cache: SerializedCache): Promise<void>
+
+  /** The account whose eviction ends an answer; empty for an application's own token. */
+  abstract readonly account: string
+
+  /** All that can change the answer to a request, beside the request: the kind of client, and whose tokens it is for. */
+  abstract readonly question: unknown
+
+  /**
+   * MSAL's call.
+   * @param client that has this plugin
+   */
+  abstract ask(
+    client: ConfidentialClientApplication,
+    request: Request,
+    ahead: Ahead,
+  ): Promise<AuthenticationResult | null>
+
+  /** Loads ahead of MSAL's next load, which then takes this. */
+  async loadAhead(): Promise<Ahead> {
+    const opened = await this.openAhead()
+    const { loaded } = opened
+    return {
+      fingerprint: () => this.fingerprintOf(loaded),
+      read: () => this.readable(opened)?.cache,
+      expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
+    }
+  }
+
+  /**
+   * Takes refresh tokens that the provider has refused for good out of the record. Two store calls.
+   * @throws {StoreUnavailableError}
+   */
+  async forgetRefreshTokens(refused: SerializedCache): Promise<void> {
+    const secrets = new Set(Object.values(refused.RefreshToken).map(({ secret }) => secret))
+    const { loaded, unlock } = await this.loadForWrite()
+    try {
+      const cache = this.readable({ loaded })?.cache ?? emptyCache()
+      const tokens = Object.entries(cache.RefreshToken)
+      const kept = tokens.filter(([, { secret }]) => !secrets.has(secret))
+      if (kept.length === tokens.length) return
+      await this.replace(loaded, { ...cache, RefreshToken: Object.fromEntries(kept) })
+    } finally {
+      unlock()
+    }
   }
 }

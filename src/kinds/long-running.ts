@@ -1,5 +1,6 @@
+import type { AccountInfo, ConfidentialClientApplication, SilentFlowRequest } from '@azure/msal-node'
 import { GenerationPin } from '../accounts/generation.ts'
-import type { Assertion } from '../accounts/identity.ts'
+import { type Assertion, readAssertion } from '../accounts/identity.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { AccountEvictedError, ConfigurationError } from '../errors.ts'
 import { isText } from '../guards.ts'
@@ -7,21 +8,40 @@ import { mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/mer
 import { emptyCache, hasCredentials, type SerializedCache } from '../msal/schema.ts'
 import { adoptOwnerless, divide, isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { StoredRecord } from '../records/record.ts'
-import { answerFor, checkNotEvicted } from './on-behalf-of.ts'
-import { isRemoval, type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+import type { Ahead, Backing } from './cache-plugin.ts'
+import { answerFor, askOnBehalfOf, checkNotEvicted } from './on-behalf-of.ts'
+import { isRemoval, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+
+/** MSAL's request, with the incoming token in the call that begins. */
+export type LongRunningRequest = Omit<SilentFlowRequest, 'account'> & { oboAssertion?: string | undefined }
 
 /**
  * Shows MSAL what was acquired for one long-running process: begun with an incoming token, and kept up with the
  * refresh token that its answer brought. It is of one generation; see {@link GenerationPin}.
  */
-export class LongRunningPlugin extends TokenRecordPlugin {
+export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
+  protected readonly mayGoUnstored = 'refreshes'
   readonly #assertion: Assertion | undefined
   readonly #pin = new GenerationPin()
 
-  /** @param assertion that the process begins with, where this client is to begin it */
-  constructor(repositories: Repositories, key: string, assertion: Assertion | undefined) {
-    super(repositories, key)
-    this.#assertion = assertion
+  /**
+   * @param assertion that the process begins with, if this client is to begin it
+   * @throws {TypeError} for a session key or assertion that cannot be one
+   */
+  constructor(backing: Backing, sessionKey: string, assertion: string | undefined) {
+    super(backing, backing.names.longRunningProcess(checkSessionKey(sessionKey)))
+    this.#assertion = assertion === undefined ? undefined : readAssertion(assertion)
+  }
+
+  get question() {
+    return ['long-running', this.key, this.#assertion?.hash]
+  }
+
+  ask(client: ConfidentialClientApplication, { oboAssertion, ...request }: LongRunningRequest, ahead: Ahead) {
+    if (oboAssertion !== undefined) return askOnBehalfOf(client, { ...request, oboAssertion })
+    const [known] = Object.values(ahead.read()?.Account ?? {})
+    const account = { homeAccountId: known?.home_account_id ?? '' } as AccountInfo
+    return client.acquireTokenSilent({ ...request, account })
   }
 
   protected override visible(loaded: TokenSnapshot): string | undefined {
@@ -39,7 +59,7 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     }
     if (shown === undefined || loaded.record === undefined) return acquired
     if (isRemoval(write)) {
-      await this.tokens.delete(loaded.record)
+      await this.backing.tokens.delete(loaded.record)
       return emptyCache()
     }
     const homeAccountId = accountOf(shown)
@@ -61,13 +81,14 @@ export class LongRunningPlugin extends TokenRecordPlugin {
     }
     const { homeAccountId, tokens } = answerFor(this.#assertion, acquired)
     if (homeAccountId === NO_OWNER) return
-    const generationKey = this.accounts.generationKeyOf(homeAccountId)
+    const { accounts } = this.backing
+    const generationKey = accounts.generationKeyOf(homeAccountId)
     if (loaded.record !== undefined && loaded.record.generationKey !== generationKey) {
       throw new ConfigurationError(
         'the session key belongs to a process of another account: make a new one for each process',
       )
     }
-    const generation = await this.accounts.generationForAssertion(
+    const generation = await accounts.generationForAssertion(
       homeAccountId,
       this.#assertion,
       loaded.record?.generation ?? this.#pin.generation,

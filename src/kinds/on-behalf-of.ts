@@ -1,18 +1,32 @@
-import { type Assertion, isIssuedBefore } from '../accounts/identity.ts'
+import type { ConfidentialClientApplication, OnBehalfOfRequest } from '@azure/msal-node'
+import { type Assertion, isIssuedBefore, readAssertion } from '../accounts/identity.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { AccountEvictedError, ConfigurationError } from '../errors.ts'
 import { lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
 import { emptyCache, type SerializedCache } from '../msal/schema.ts'
 import { isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
-import { isRemoval, type Repositories, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
+import type { Backing } from './cache-plugin.ts'
+import { isRemoval, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /** Shows MSAL what was acquired on behalf of the bearer of one incoming token. */
-export class AssertionPlugin extends TokenRecordPlugin {
+export class OnBehalfOfPlugin extends TokenRecordPlugin<OnBehalfOfRequest> {
+  protected readonly mayGoUnstored = 'all'
   readonly #assertion: Assertion
 
-  constructor(repositories: Repositories, key: string, assertion: Assertion) {
-    super(repositories, key)
-    this.#assertion = assertion
+  /** @throws {TypeError} when the assertion is not a string */
+  constructor(backing: Backing, assertion: string) {
+    const read = readAssertion(assertion)
+    super(backing, backing.names.assertion(read.hash))
+    this.#assertion = read
+  }
+
+  /** By its record, and not by the incoming token, which a process need not keep. */
+  get question() {
+    return ['on behalf of', this.key]
+  }
+
+  ask(client: ConfidentialClientApplication, request: OnBehalfOfRequest) {
+    return askOnBehalfOf(client, request)
   }
 
   protected override visible(snapshot: TokenSnapshot): string | undefined {
@@ -25,7 +39,8 @@ export class AssertionPlugin extends TokenRecordPlugin {
       await this.#store(write)
       return emptyCache()
     }
-    if (isRemoval(write) && write.loaded.record !== undefined) await this.tokens.delete(write.loaded.record)
+    if (isRemoval(write) && write.loaded.record !== undefined)
+      await this.backing.tokens.delete(write.loaded.record)
     return write.acquired
   }
 
@@ -34,10 +49,11 @@ export class AssertionPlugin extends TokenRecordPlugin {
     const isUsers = homeAccountId !== NO_OWNER
     // An answer that does not say whose it is could not be evicted.
     if (!isUsers && !this.#assertion.isAppOnly) return
-    const generationKey = isUsers ? this.accounts.generationKeyOf(homeAccountId) : undefined
+    const { accounts } = this.backing
+    const generationKey = isUsers ? accounts.generationKeyOf(homeAccountId) : undefined
     const stored = loaded.record?.generationKey === generationKey ? loaded.record : undefined
     const generation = isUsers
-      ? await this.accounts.generationForAssertion(homeAccountId, this.#assertion, stored?.generation)
+      ? await accounts.generationForAssertion(homeAccountId, this.#assertion, stored?.generation)
       : undefined
     const isSame = stored !== undefined && stored.generation === generation
     // MSAL Node never uses a refresh token here: it asks with the assertion again.
@@ -46,6 +62,13 @@ export class AssertionPlugin extends TokenRecordPlugin {
     const cache = withoutExpired(merged, Date.now())
     await this.store(loaded, { generation, generationKey }, cache, lastUseOf(cache))
   }
+}
+
+/** MSAL looks for the token in memory only, and forgets whose it is. */
+export async function askOnBehalfOf(client: ConfidentialClientApplication, request: OnBehalfOfRequest) {
+  const [account = null] = await client.getTokenCache().getAllAccounts()
+  const result = await client.acquireTokenOnBehalfOf(request)
+  return result?.fromCache ? { ...result, account: result.account ?? account } : result
 }
 
 /** @throws {AccountEvictedError} when the record that was found shows it */

@@ -1,9 +1,9 @@
-import type { Accounts, BegunSession } from '../accounts/accounts.ts'
+import type { BegunSession } from '../accounts/accounts.ts'
 import { report } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { countEntities, emptyCache, isEmpty, type SerializedCache } from '../msal/schema.ts'
 import { isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
-import { CachePlugin, type Write } from './cache-plugin.ts'
+import { type Backing, CachePlugin, type Write } from './cache-plugin.ts'
 import { storeSignIn } from './store-sign-in.ts'
 
 /** What concerns one sign-in only. */
@@ -17,11 +17,12 @@ export interface OneSignIn {
 /** Loads nothing, and stores what was acquired under the account that owns it. Nothing stays in MSAL's memory (P12). */
 export class SignInPlugin extends CachePlugin<undefined> {
   readonly key = ''
+  protected readonly mayGoUnstored = 'nothing'
   readonly #signIn: OneSignIn | undefined
 
-  /** @param signIn where the plugin is made for one */
-  constructor(accounts: Accounts, signIn?: OneSignIn) {
-    super(accounts)
+  /** @param signIn if the plugin is made for one */
+  constructor(backing: Backing, signIn?: OneSignIn) {
+    super(backing)
     this.#signIn = signIn
   }
 
@@ -37,24 +38,12 @@ export class SignInPlugin extends CachePlugin<undefined> {
     return { loaded: undefined, unlock: () => {} }
   }
 
-  protected fingerprintOf(): undefined {
-    return undefined
-  }
-
-  protected recordOf(): undefined {
-    return undefined
-  }
-
   protected visible(): undefined {
     return undefined
   }
 
   protected mayStay(): boolean {
     return false
-  }
-
-  protected async replace(): Promise<void> {
-    // It has no record.
   }
 
   protected async commit({ acquired, isIntact }: Write<undefined>): Promise<SerializedCache> {
@@ -70,7 +59,7 @@ export class SignInPlugin extends CachePlugin<undefined> {
         continue
       }
       const sessionState = this.#signIn?.sessionState
-      const begun = await storeSignIn(this.accounts, owner, cache, { sessionState })
+      const begun = await storeSignIn(this.backing.accounts, owner, cache, { sessionState })
       if (begun !== undefined) this.#signIn?.signedIn(owner, begun)
     }
     return emptyCache()

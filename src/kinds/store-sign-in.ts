@@ -1,6 +1,6 @@
 import type { AccountSnapshot, Accounts, BegunSession } from '../accounts/accounts.ts'
-import { checkHomeAccountId } from '../accounts/identity.ts'
-import { reportMalformed } from '../diagnostics.ts'
+import { checkHomeAccountId, type HostSession } from '../accounts/identity.ts'
+import { report, reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
 import { supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
 import { environmentsOf, parseCache, providerSessions, type SerializedCache } from '../msal/schema.ts'
@@ -63,6 +63,17 @@ export async function commitSignIn(
   return accounts.commit(homeAccountId, loaded, update, {
     sessions: providerSessions(acquired, sessionState),
   })
+}
+
+/** The session for the host to keep. Reports one that no logout callback will ever find. */
+export function hostSession(
+  accounts: Accounts,
+  { homeAccountId, generation, sid, epoch, since }: HostSession,
+): HostSession {
+  if (sid !== undefined && epoch !== undefined) return { homeAccountId, generation, sid, epoch, since }
+  const hint = 'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
+  report('msal-keyv:sign-in-without-link', { key: accounts.keyOf(homeAccountId), hint })
+  return { homeAccountId, generation }
 }
 
 /** @throws {ConfigurationError} */

@@ -1,16 +1,9 @@
-import type { Accounts } from '../accounts/accounts.ts'
-import type { TokenRecords, TokenSnapshot } from '../accounts/token-records.ts'
+import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { usableUntil } from '../msal/merge.ts'
 import { isEmpty, type SerializedCache } from '../msal/schema.ts'
 import type { StoredRecord } from '../records/record.ts'
 import { checksumOf } from '../records/record.ts'
-import { CachePlugin, type Write } from './cache-plugin.ts'
-
-/** Where a plugin keeps what MSAL acquires. */
-export interface Repositories {
-  readonly accounts: Accounts
-  readonly tokens: TokenRecords
-}
+import { type Backing, RecordPlugin, type Write } from './cache-plugin.ts'
 
 export type TokenWrite = Write<TokenSnapshot>
 
@@ -18,22 +11,24 @@ export type TokenWrite = Write<TokenSnapshot>
  * Shows MSAL one record that is no account's partition. What a call acquired leaves MSAL's memory with its commit,
  * for whether it may be kept is known only then.
  */
-export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
+export abstract class TokenRecordPlugin<Request extends object> extends RecordPlugin<TokenSnapshot, Request> {
   readonly key: string
-  protected readonly tokens: TokenRecords
 
-  constructor({ accounts, tokens }: Repositories, key: string) {
-    super(accounts)
-    this.tokens = tokens
+  constructor(backing: Backing, key: string) {
+    super(backing)
     this.key = key
   }
 
+  get account(): string {
+    return ''
+  }
+
   protected load() {
-    return this.tokens.load(this.key)
+    return this.backing.tokens.load(this.key)
   }
 
   protected loadForWrite() {
-    return this.tokens.loadForWrite(this.key)
+    return this.backing.tokens.loadForWrite(this.key)
   }
 
   protected fingerprintOf({ record }: TokenSnapshot): string | undefined {
@@ -69,9 +64,9 @@ export abstract class TokenRecordPlugin extends CachePlugin<TokenSnapshot> {
   ): Promise<void> {
     const expiresAt = Math.min(latest, end)
     if (expiresAt > Date.now()) {
-      await this.tokens.write({ ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) })
+      await this.backing.tokens.write({ ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) })
     } else if (record !== undefined) {
-      await this.tokens.delete(record)
+      await this.backing.tokens.delete(record)
     }
   }
 }

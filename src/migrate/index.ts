@@ -1,7 +1,7 @@
 import { type AccountRef, type HostSession, signInRef } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { parseCache } from '../msal/schema.ts'
-import { coreBehind, type PluginLike } from '../plugin.ts'
+import { backingBehind, type PluginLike } from '../plugin.ts'
 import { type ImportReport, importInto } from './import.ts'
 
 export type { ImportedAccount, ImportReport, SkippedAccount } from './import.ts'
@@ -36,7 +36,7 @@ export async function importCache(
   serialized: string,
   homeAccountId?: string,
 ): Promise<ImportReport> {
-  const { accounts, clientId } = coreBehind(plugin)
+  const { accounts, clientId } = backingBehind(plugin)
   return importInto(accounts, clientId, serialized, homeAccountId)
 }
 
@@ -59,10 +59,10 @@ export async function exportAccount(
   plugin: PluginLike | { readonly plugin: PluginLike },
   account: HostSession | AccountRef,
 ): Promise<string | undefined> {
-  const core = coreBehind(plugin)
+  const { accounts } = backingBehind(plugin)
   const of = signInRef(account)
-  const cache = (await core.signedIn(of))?.cache
+  const cache = (await accounts.load(of)).signedIn?.cache
   if (cache === undefined || parseCache(cache) !== undefined) return cache
-  reportMalformed(core.accounts.keyOf(of.homeAccountId))
+  reportMalformed(accounts.keyOf(of.homeAccountId))
   return undefined
 }

@@ -40,9 +40,7 @@ class Host {
   }
 
   async signIn(sid: string, { by = this.there, user = this.person } = {}): Promise<HostSession> {
-    const code = this.entra.code({ ...user, sid })
-    const redirectUri = 'https://app.example/callback'
-    return (await by.acquireTokenByCode({ code, scopes: SCOPES, redirectUri })).session
+    return (await this.entra.enter(by, { ...user, sid })).session
   }
 
   async calledBack(sid: string, ends: 'account' | 'session' = 'session') {

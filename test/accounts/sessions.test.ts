@@ -22,8 +22,7 @@ function host({
     const callback = (sid: string) =>
       logout.handle({ method: 'GET', url: `/?${new URLSearchParams({ sid })}` })
     const signIn = async (user: User): Promise<HostSession> => {
-      const request = { code: entra.code(user), scopes: SCOPES, redirectUri: 'https://app.example/callback' }
-      return (await msal.acquireTokenByCode(request)).session
+      return (await entra.enter(msal, user)).session
     }
     return { msal, plugin: msal.plugin, logout, callback, signIn }
   }
@@ -107,9 +106,8 @@ describe("ends: 'session'", () => {
   test('a session that a browser named only (session_state) ends likewise', async () => {
     const { here, entra, person, browser } = host()
     await browser('other')
-    const request = { scopes: SCOPES, redirectUri: 'https://app.example/callback', state: 's' }
-    const response = { code: entra.code({ ...person, sid: null }), state: 's', session_state: 'unsigned' }
-    const { session } = await here.msal.acquireTokenByCode(request, response)
+    const unsigned = { ...person, sid: null }
+    const { session } = await entra.enter(here.msal, unsigned, { sessionState: 'unsigned' })
     expect((await here.callback('unsigned')).result).toBe('session-ended')
     expect(await isAlive(here, session)).toBe(false)
   })
@@ -319,12 +317,7 @@ describe('an issuer that matches no sign-in is loud', () => {
     const events: unknown[] = []
     const listen = (event: unknown) => void events.push(event)
     channel('msal-keyv:issuer-mismatch').subscribe(listen)
-    const request = {
-      code: entra.code(entra.user({ sid: 's' })),
-      scopes: SCOPES,
-      redirectUri: 'https://app.example/cb',
-    }
-    await msal.acquireTokenByCode(request)
+    await entra.enter(msal, entra.user({ sid: 's' }))
     expect(events).toEqual([{ issuer: ISSUER }])
     const outcome = await logout.handle({ method: 'GET', url: '/?sid=s' })
     expect(outcome).toMatchObject({ status: 200, result: 'issuer-mismatch', evicted: [] })
@@ -337,11 +330,7 @@ describe('an issuer that matches no sign-in is loud', () => {
     const msal = new ConfidentialClients(entra.configuration(), { store: new Keyv() })
     handler(msal, ISSUER)
     const other = handler(msal, 'https://op.example')
-    await msal.acquireTokenByCode({
-      code: entra.code(entra.user()),
-      scopes: SCOPES,
-      redirectUri: 'https://app.example/cb',
-    })
+    await entra.enter(msal, entra.user())
     expect((await other.handle({ method: 'GET', url: '/?sid=s' })).result).toBe('unknown-session')
   })
 })

@@ -25,9 +25,7 @@ function host(entra = new EntraStandIn({ size: 'small' }), options = {}) {
   const msal = new ConfidentialClients(entra.configuration(), { store: store.keyv, ...options })
   const { plugin } = msal
   const signIn = async (user: User, sessionState?: string): Promise<HostSession> => {
-    const request = { scopes: SCOPES, redirectUri: 'https://app.example/callback', state: 's' }
-    const response = { code: entra.code(user), state: 's', session_state: sessionState }
-    return (await msal.acquireTokenByCode(request, response)).session
+    return (await entra.enter(msal, user, { sessionState })).session
   }
   return { entra, map, store, msal, plugin, signIn, silent: msal.acquireTokenSilent.bind(msal) }
 }
@@ -44,8 +42,7 @@ test('F5: a sign-in that has read an unreadable generation does not end a newer 
   const meanwhile = async () => {
     if (newer !== undefined) return
     await other.plugin.evictAccount(user.homeAccountId)
-    const request = { code: entra.code(user), scopes: SCOPES, redirectUri: 'https://app.example/callback' }
-    newer = (await other.acquireTokenByCode(request)).session
+    newer = (await entra.enter(other, user)).session
   }
   // Whatever the sign-in asks of the store after its first read.
   store.before('read', () => {

@@ -7,7 +7,7 @@ import {
   type HostSession,
   LogoutHandler,
 } from '../../src/index.ts'
-import { EntraStandIn, SCOPES, TENANT_ID } from '../support/entra.ts'
+import { EntraStandIn, TENANT_ID } from '../support/entra.ts'
 
 const ISSUER = `https://login.microsoftonline.com/${TENANT_ID}/v2.0`
 
@@ -21,12 +21,7 @@ async function host() {
   })
   const person = entra.user()
   const signIn = async (sid: string): Promise<HostSession> => {
-    const request = {
-      code: entra.code({ ...person, sid }),
-      scopes: SCOPES,
-      redirectUri: 'https://app.example/cb',
-    }
-    return (await msal.acquireTokenByCode(request)).session
+    return (await entra.enter(msal, { ...person, sid })).session
   }
   const calledBack = (sid: string, ends: 'account' | 'session') =>
     new LogoutHandler(msal, { issuer: ISSUER, ends }).handle({ method: 'GET', url: `/?sid=${sid}` })

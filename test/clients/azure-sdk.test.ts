@@ -37,7 +37,7 @@ describe.skipIf(missingProgram('openssl'))('clients of others', () => {
       redirectUri: 'https://app.example/callback',
     })
     const user = entra.user()
-    const { session, result } = await host.acquireTokenByCode(pending, entra.authorize(url, user))
+    const { session, result } = await host.completeSignIn(pending, entra.authorize(url, user))
     api.tokens()
     return { user, session, result, credential: host.credentialFor(session) }
   }

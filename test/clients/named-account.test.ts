@@ -17,7 +17,7 @@ test.each([undefined, null, 7, true])(
     ]
     for (const call of calls) {
       await expect(call).rejects.toBeInstanceOf(TypeError)
-      await expect(call).rejects.toThrow(/^account must be the session that acquireTokenByCode returned/)
+      await expect(call).rejects.toThrow(/^account must be the session that completeSignIn returned/)
     }
   },
 )

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { beginSignIn, resumeSignIn, type SignInRequest } from '../../src/clients/pending-sign-in.ts'
+import { beginSignIn, redemptionOf, type SignInRequest } from '../../src/clients/sign-in.ts'
 import { ConfigurationError } from '../../src/index.ts'
 
 const request: SignInRequest = { scopes: ['User.Read'], redirectUri: 'https://app.example/callback' }
@@ -37,8 +37,9 @@ test('what is pending comes back through JSON as what redeems the code, and repe
   scopes.push('pushed later')
 
   const { state, nonce, codeVerifier } = pending
-  expect(resumeSignIn(JSON.parse(JSON.stringify(pending)))).toEqual({
-    ...{ state, nonce, codeVerifier, redirectUri: request.redirectUri, scopes: ['a', 'b'] },
+  const response = { state, code: 'c' }
+  expect(redemptionOf(JSON.parse(JSON.stringify(pending)), response).request).toEqual({
+    ...{ code: 'c', nonce, codeVerifier, redirectUri: request.redirectUri, scopes: ['a', 'b'] },
     ...repeated,
   })
 })
@@ -91,5 +92,5 @@ test('whatever else the session hands back is a programming error', () => {
     [],
     true,
   ]
-  for (const each of wrong) expect(() => resumeSignIn(each)).toThrow(ConfigurationError)
+  for (const each of wrong) expect(() => redemptionOf(each as never, {})).toThrow(ConfigurationError)
 })

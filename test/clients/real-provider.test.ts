@@ -48,26 +48,26 @@ async function visit(name: string) {
 
 test('a real provider takes state, nonce and PKCE as they are made', async () => {
   const { pending, response } = await visit('alice')
-  const { session, result } = await msal.acquireTokenByCode(pending, response)
+  const { session, result } = await msal.completeSignIn(pending, response)
   expect(result.idTokenClaims).toMatchObject({ sub: 'alice', nonce: pending.nonce })
   expect((await msal.acquireTokenSilent(session, { scopes, forceRefresh: true })).fromCache).toBe(false)
 })
 
 test('a code that belongs to another visitor’s sign-in does not redeem', async () => {
   const [alice, mallory] = [await visit('alice'), await visit('mallory')]
-  await expect(msal.acquireTokenByCode(alice.pending, mallory.response)).rejects.toBeInstanceOf(
+  await expect(msal.completeSignIn(alice.pending, mallory.response)).rejects.toBeInstanceOf(
     AuthorizationResponseError,
   )
   const injected = { code: mallory.response.get('code') ?? '', state: alice.pending.state }
-  await expect(msal.acquireTokenByCode(alice.pending, injected)).rejects.toMatchObject({
+  await expect(msal.completeSignIn(alice.pending, injected)).rejects.toMatchObject({
     errorCode: 'invalid_grant',
   })
 })
 
 test('a double click: invalid_grant, and the provider ends what the first click began (RFC 6749 §4.1.2)', async () => {
   const { pending, response } = await visit('carol')
-  const { session } = await msal.acquireTokenByCode(pending, response)
-  await expect(msal.acquireTokenByCode(pending, response)).rejects.toMatchObject({
+  const { session } = await msal.completeSignIn(pending, response)
+  await expect(msal.completeSignIn(pending, response)).rejects.toMatchObject({
     errorCode: 'invalid_grant',
   })
   // Signed in here, until the token has expired.

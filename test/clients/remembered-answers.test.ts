@@ -23,8 +23,7 @@ function host(Clients: Clients = ConfidentialClients, options = {}) {
     ...options,
   })
   const signIn = async (user: User): Promise<HostSession> => {
-    const code = { code: entra.code(user), scopes: SCOPES, redirectUri: 'https://app.example/callback' }
-    return (await here.acquireTokenByCode(code)).session
+    return (await entra.enter(here, user)).session
   }
   return { entra, map, store, here, there, signIn }
 }

@@ -26,23 +26,27 @@ const different: readonly (readonly [string, object, object])[] = [
 
 describe('the key of a request', () => {
   test.each(equal)('is the same for %s', (_, one, other) => {
-    expect(requestKey('silent', owner, one)).toBe(requestKey('silent', owner, other))
+    expect(requestKey(['silent', owner], one)).toBe(requestKey(['silent', owner], other))
   })
 
   test.each(different)('tells apart %s', (_, one, other) => {
-    expect(requestKey('silent', owner, one)).not.toBe(requestKey('silent', owner, other))
+    expect(requestKey(['silent', owner], one)).not.toBe(requestKey(['silent', owner], other))
   })
 
   test('tells flows and owners apart', () => {
     const keys = [
-      requestKey('silent', owner, {}),
-      requestKey('app', owner, {}),
-      requestKey('silent', { ...owner, generation: 'h' }, {}),
+      requestKey(['silent', owner], {}),
+      requestKey(['app', owner], {}),
+      requestKey(['silent', { ...owner, generation: 'h' }], {}),
     ]
     expect(new Set(keys).size).toBe(3)
   })
 
-  test('is none where a request holds a function', () => {
-    expect(() => requestKey('silent', owner, { account: { toString() {} } })).toThrow(TypeError)
+  test.each([
+    ['a function', { clientAssertion: async () => 'a.b.c' }],
+    ['a set', { scopes: new Set(['a']) }],
+    ['a map', { extra: new Map() }],
+  ])('is none for a request that holds %s, which cannot be compared', (_, request) => {
+    expect(requestKey(['silent', owner], request)).toBeUndefined()
   })
 })

@@ -1,11 +1,10 @@
 import Keyv from 'keyv'
 import { expect, test } from 'vitest'
 import { ConfidentialClients } from '../../src/index.ts'
-import { EntraStandIn, SCOPES } from '../support/entra.ts'
+import { EntraStandIn } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 
 const postLogoutRedirectUri = 'https://app.example/signed-out'
-const redirectUri = 'https://app.example/callback'
 
 /** Signs out in a process that has yet to discover the provider, while the user signs out and in elsewhere. */
 async function signOutDuringASignIn(
@@ -16,8 +15,7 @@ async function signOutDuringASignIn(
   const elsewhere = new ConfidentialClients(entra.configuration(), { store })
   const here = new Clients(entra.configuration(), { store })
   const user = entra.user()
-  const signIn = async () =>
-    (await elsewhere.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(user) })).session
+  const signIn = async () => (await entra.enter(elsewhere, user)).session
   const old = await signIn()
 
   const answer = entra.sendGetRequestAsync.bind(entra)

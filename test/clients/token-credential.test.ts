@@ -12,7 +12,6 @@ import { type Answer, EntraStandIn, type Flavour, SCOPES, TENANT_ID } from '../s
 import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
 
-const redirectUri = 'https://app.example/callback'
 const CHALLENGE = '{"access_token":{"nbf":{"essential":true,"value":"1700000000"}}}'
 const GRAPH = 'https://graph.microsoft.com/.default'
 
@@ -23,8 +22,7 @@ async function signedIn(flavour: Flavour = 'entra', Clients = ConfidentialClient
   const msal = new Clients(entra.configuration(), { store: store.keyv })
   const elsewhere = new Clients(entra.configuration(), { store: keyv })
   const user = entra.user()
-  const request = { scopes: SCOPES, redirectUri, code: entra.code(user) }
-  const { session, result } = await msal.acquireTokenByCode(request)
+  const { session, result } = await entra.enter(msal, user)
   store.calls()
   return { entra, store, msal, elsewhere, user, session, result, credential: msal.credentialFor(session) }
 }
@@ -128,8 +126,7 @@ describe(`a user’s credential, with MSAL Node ${version}`, () => {
   test('is of one sign-in: it sees neither a later one, nor what the host makes of its session', async () => {
     const { entra, msal, user, session, credential } = await signedIn()
     await msal.plugin.evictAccount(user.homeAccountId)
-    const again = { scopes: SCOPES, redirectUri, code: entra.code(user) }
-    const fresh = await msal.acquireTokenByCode(again)
+    const fresh = await entra.enter(msal, user)
     Object.assign(session, fresh.session)
     await expect(credential.getToken(SCOPES)).rejects.toBeInstanceOf(AuthenticationRequiredError)
     expect((await msal.credentialFor(fresh.session).getToken(SCOPES)).token).toBe(fresh.result.accessToken)

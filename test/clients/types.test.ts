@@ -26,11 +26,9 @@ function uses(_use: () => unknown): void {}
 test('what a host writes compiles', () => {
   uses(() => msal.beginSignIn({ scopes, redirectUri, prompt: 'login', loginHint: undefined }))
   uses(() => msal.beginSignIn({ scopes, redirectUri, responseMode: 'form_post' }))
-  uses(() => msal.acquireTokenByCode(session.pending, query))
-  uses(() => msal.acquireTokenByCode(null, new URLSearchParams()))
-  uses(() => msal.acquireTokenByCode(pending, undefined))
-  uses(() => msal.acquireTokenByCode({ scopes, redirectUri, state: 's' }, query))
-  uses(() => msal.acquireTokenByCode({ scopes, redirectUri, code: 'c' }))
+  uses(() => msal.completeSignIn(session.pending, query))
+  uses(() => msal.completeSignIn(null, new URLSearchParams()))
+  uses(() => msal.completeSignIn(pending, undefined))
   expectTypeOf<ReturnType<typeof msal.beginSignIn>>().resolves.toEqualTypeOf<{
     url: string
     pending: PendingSignIn
@@ -39,9 +37,9 @@ test('what a host writes compiles', () => {
 
 test('misuse does not compile', () => {
   // @ts-expect-error without the response
-  uses(() => msal.acquireTokenByCode(pending))
+  uses(() => msal.completeSignIn(pending))
   // @ts-expect-error what a body parser may leave is no response yet
-  uses(() => msal.acquireTokenByCode(pending, body))
+  uses(() => msal.completeSignIn(pending, body))
   // @ts-expect-error made by the library
   uses(() => msal.beginSignIn({ scopes, redirectUri, state: 'mine' }))
   // @ts-expect-error never reaches a server

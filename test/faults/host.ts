@@ -32,7 +32,6 @@ function newScopes(): string[] {
 }
 const UNREADABLE = 'msal-keyv:unreadable-record'
 const ISSUER = 'https://login.microsoftonline.com/{tenantid}/v2.0'
-const redirectUri = 'https://app.example/callback'
 
 /** One process of a host, and what its users do to it while its store fails. */
 export class FaultyHost {
@@ -51,8 +50,7 @@ export class FaultyHost {
   }
 
   async signIn(user: User): Promise<HostSession> {
-    const request = { scopes: SCOPES, redirectUri, code: this.entra.code(user) }
-    return (await this.msal.acquireTokenByCode(request)).session
+    return (await this.entra.enter(this.msal, user)).session
   }
 
   silent(

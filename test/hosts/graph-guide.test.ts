@@ -2,13 +2,12 @@ import express from 'express'
 import { Keyv } from 'keyv'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ConfidentialClients, type GraphUserChange, type HostSession } from '../../src/index.ts'
-import { EntraStandIn, SCOPES, TENANT_ID, type User } from '../support/entra.ts'
+import { EntraStandIn, TENANT_ID, type User } from '../support/entra.ts'
 import { GraphStandIn } from '../support/graph.ts'
 import { listening, type RunningHost } from '../support/hosts.ts'
 import { runSample, sampleUnder } from '../support/run-sample.ts'
 
 const PAGE = 'docs/directory-events.md'
-const redirectUri = 'https://app.example/callback'
 
 interface Guide {
   graph(method: string, path: string, body?: object): Promise<Response>
@@ -63,8 +62,7 @@ afterEach(async () => {
 
 async function signIn(): Promise<{ user: User; session: HostSession }> {
   const user = entra.user()
-  const request = { scopes: SCOPES, redirectUri, state: 's' }
-  const { session } = await msal.acquireTokenByCode(request, { code: entra.code(user), state: 's' })
+  const { session } = await entra.enter(msal, user)
   standIn.addUser(user.oid)
   return { user, session }
 }

@@ -15,7 +15,6 @@ import { type Handle, type HostAnswer, notificationHosts } from '../support/noti
 import { observe } from '../support/observed-store.ts'
 
 const clientState = 'vNRy3jzT8nUqCjX2pW0aQm5k'
-const redirectUri = 'https://app.example/callback'
 const DAY = 24 * 60 * 60 * 1000
 const MINUTE = 60_000
 
@@ -59,8 +58,7 @@ async function start(name: string, handle: Handle = evictAll): Promise<void> {
 }
 
 async function signIn(user = entra.user()): Promise<{ user: User; session: HostSession }> {
-  const request = { scopes: SCOPES, redirectUri, state: 's' }
-  const { session } = await msal.acquireTokenByCode(request, { code: entra.code(user), state: 's' })
+  const { session } = await entra.enter(msal, user)
   graph.addUser(user.oid)
   return { user, session }
 }

@@ -1,14 +1,17 @@
 import { TokenCacheContext } from '@azure/msal-node'
 import Keyv from 'keyv'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { CachePlugin, type Write } from '../../src/kinds/cache-plugin.ts'
+import { RecordPlugin, type Write } from '../../src/kinds/cache-plugin.ts'
 import { emptyCache, parseSerialized, type SerializedCache } from '../../src/msal/schema.ts'
-import { coreOf, KeyvCachePlugin } from '../../src/plugin.ts'
+import { backingOf, KeyvCachePlugin } from '../../src/plugin.ts'
 import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 
 /** What a kind of plugin says and does, and what was asked of it. */
-class Note extends CachePlugin<string | undefined> {
+class Note extends RecordPlugin<string | undefined, object> {
   readonly key = 'the note'
+  readonly account = 'the account'
+  readonly question = ['note']
+  protected readonly mayGoUnstored = 'all'
   stored: string | undefined
   readonly writes: Write<string | undefined>[] = []
   loads = 0
@@ -57,6 +60,10 @@ class Note extends CachePlugin<string | undefined> {
 
   protected async replace() {}
 
+  async ask() {
+    return null
+  }
+
   protected async commit(write: Write<string | undefined>) {
     this.#fail('commit')
     this.whileCommitting()
@@ -77,7 +84,7 @@ let note: Note
 let client: ReturnType<EntraStandIn['client']>
 let alices: SerializedCache
 beforeEach(async () => {
-  note = new Note(coreOf(plugin).accounts)
+  note = new Note(backingOf(plugin))
   client = entra.client(note)
   alices = await cacheOf(alice)
   note.stored = JSON.stringify(alices)

@@ -18,8 +18,7 @@ function host() {
     onCommitFailure: 'report',
   })
   const signIn = async (user = entra.user()) => {
-    const redirectUri = 'https://app.example/callback'
-    return (await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(user) })).session
+    return (await entra.enter(msal, user)).session
   }
   return { entra, store, msal, signIn }
 }

@@ -182,7 +182,7 @@ export const scenarios: readonly Scenario[] = [
       const entra = new EntraStandIn()
       const user = entra.user()
       const msal = new library.ConfidentialClients(entra.configuration(), { store: here })
-      const session = await msal.plugin.openSession(await entra.signIn(await msal.forSignIn(), user))
+      const session = await msal.plugin.openSession(await entra.signIn(await msal.clientForSignIn(), user))
       assert.equal((await msal.acquireTokenSilent(session, { scopes: SCOPES })).fromCache, true)
       const oboAssertion = entra.assertion(user)
       for (const fromCache of [false, true]) {

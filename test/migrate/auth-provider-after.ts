@@ -10,7 +10,8 @@ export class AuthProvider {
   }
 
   async getTokenInteractive(request: AuthorizationCodeRequest) {
-    return this.msal.acquireTokenByCode(request)
+    const client = await this.msal.clientForSignIn()
+    return this.msal.plugin.openSession(await client.acquireTokenByCode(request))
   }
 
   async getTokenSilent(request: SilentRequest, session: HostSession) {

@@ -43,7 +43,7 @@ export async function newServer(parts: Parts): Promise<App> {
 
   return {
     async signIn(name, code) {
-      const { session } = await provider.getTokenInteractive({ code, scopes: SCOPES, redirectUri })
+      const session = await provider.getTokenInteractive({ code, scopes: SCOPES, redirectUri })
       await moving.afterSignIn?.(session)
       await sessions.set(name, { account: session })
     },

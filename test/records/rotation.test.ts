@@ -2,8 +2,10 @@ import { createClient } from '@keyv/redis'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { ConfidentialClients, type EncryptionKey, generateEncryptionKey } from '../../src/index.ts'
 import { redis } from '../contract/stores/redis.ts'
+
 import { Child } from '../support/child.ts'
-import { EntraStandIn, SCOPES } from '../support/entra.ts'
+import { EntraStandIn } from '../support/entra.ts'
+
 import { kindOf } from '../support/every-flow.ts'
 import { LONG, length } from '../support/length.ts'
 import { missingProgram } from '../support/programs.ts'
@@ -12,7 +14,6 @@ import type { TokenProcessSettings } from '../support/token-process.ts'
 
 const SERVERS = 3
 const USERS = length({ short: 4, long: 9 })
-const redirectUri = 'https://app.example/callback'
 
 type Deployment = Pick<TokenProcessSettings, 'encryptionKeys' | 'allowPlaintext'>
 
@@ -178,7 +179,7 @@ describe.skipIf(missingProgram('redis-server'))('three servers on one Redis, und
     const msal = new ConfidentialClients(entra.configuration(), { ...deployment, store: await redis.open() })
     const users = Array.from({ length: USERS }, () => entra.user())
     for (const user of users) {
-      await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, code: entra.code(user) })
+      await entra.enter(msal, user)
     }
     fleet = new Fleet(
       entra,

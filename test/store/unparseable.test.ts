@@ -61,7 +61,6 @@ afterEach(() => {
   reported = []
 })
 
-const redirectUri = 'https://app.example/callback'
 const issuer = 'https://login.microsoftonline.com/{tenantid}/v2.0'
 
 describe.each(STORES)('%s', (_store, adapter) => {
@@ -91,8 +90,7 @@ describe.each(STORES)('%s', (_store, adapter) => {
     afterEach(() => closeStore(keyv))
 
     const signIn = async (): Promise<HostSession> => {
-      const request = { scopes: SCOPES, redirectUri, code: entra.code(user) }
-      return (await msal.acquireTokenByCode(request)).session
+      return (await entra.enter(msal, user)).session
     }
     const silent = (of = session) => msal.acquireTokenSilent(of, { scopes: SCOPES })
     const callback = async () => {
@@ -142,8 +140,7 @@ describe.each(STORES)('%s', (_store, adapter) => {
 
     test('nobody else is touched', async () => {
       const other = entra.user()
-      const request = { scopes: SCOPES, redirectUri, code: entra.code(other) }
-      const { session: others } = await msal.acquireTokenByCode(request)
+      const { session: others } = await entra.enter(msal, other)
       await damage(keyv, keysOf(user.homeAccountId).partition)
       const outcomes = await Promise.allSettled([silent(), silent(others), silent(), silent(others)])
       expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled'])

@@ -123,7 +123,9 @@ async function perform(
 async function signIn(account: number, chain: string, sid: string): Promise<Outcome> {
   const code = authorizationCode({ account, chain }, sid)
   const redirectUri = 'https://app.example/callback'
-  const { session, result } = await msal.acquireTokenByCode({ code, redirectUri, scopes: SCOPES })
+  const client = await msal.clientForSignIn()
+  const result = await client.acquireTokenByCode({ code, redirectUri, scopes: SCOPES })
+  const session = await msal.plugin.openSession(result)
   sessions.set(account, { session, chain })
   return { is: 'signed-in', owners: originsOf(result).owners, generation: session.generation }
 }

@@ -10,6 +10,7 @@ import {
   type NetworkResponse,
   ProtocolMode,
 } from '@azure/msal-node'
+import type { ConfidentialClients, SignedIn } from '../../src/index.ts'
 
 export const CLIENT_ID = 'c11e4713-0000-4000-8000-00000000c1d0'
 export const TENANT_ID = '7e4a4700-0000-4000-8000-00000000047e'
@@ -254,6 +255,18 @@ export class EntraStandIn implements INetworkModule {
   ): Promise<AuthenticationResult> {
     const redirectUri = 'https://app.example/callback'
     return client.acquireTokenByCode({ code: this.code(user), redirectUri, scopes })
+  }
+
+  /** Signs a user in through a host's `ConfidentialClients`. The response names a session only if one is given. */
+  async enter(
+    msal: ConfidentialClients,
+    user: User,
+    { sessionState, scopes = SCOPES }: { sessionState?: string | undefined; scopes?: string[] } = {},
+  ): Promise<SignedIn> {
+    const redirectUri = 'https://app.example/callback'
+    const { url, pending } = await msal.beginSignIn({ scopes, redirectUri })
+    const { code, state } = this.authorize(url, user)
+    return msal.completeSignIn(pending, { code, state, session_state: sessionState })
   }
 
   async sendGetRequestAsync<T>(url: string): Promise<NetworkResponse<T>> {

@@ -4,7 +4,6 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import * as library from '../../src/index.ts'
 import { CLIENT_ID, EntraStandIn, SCOPES, TENANT_ID, type User } from './entra.ts'
 
-const redirectUri = 'https://app.example/callback'
 const ISSUER = 'https://login.microsoftonline.com/{tenantid}/v2.0'
 const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout'
 const APP_SCOPES = ['https://graph.microsoft.com/.default']
@@ -53,17 +52,14 @@ export async function runEveryFlow(
   const jwk = { ...(await exportJWK(provider.publicKey)), kid: 'provider', alg: 'RS256' }
   const logout = new LogoutHandler(msal, { issuer: ISSUER, jwks: { keys: [jwk] } })
   const person = (name: string, sid?: string | null) => entra.user({ name, ...(sid === null ? { sid } : {}) })
-  const signIn = (user: User, response = {}) => {
-    const request = { scopes: SCOPES, redirectUri, state: 'the state' }
-    return msal.acquireTokenByCode(request, { code: entra.code(user), state: 'the state', ...response })
-  }
+  const signIn = (user: User, sessionState?: string) => entra.enter(msal, user, { sessionState })
 
   const ada = person('Ada Lovelace')
   const { session } = await signIn(ada)
   await msal.acquireTokenSilent(session, { scopes: SCOPES })
   await msal.acquireTokenSilent(session, { scopes: SCOPES, forceRefresh: true })
   await msal.acquireTokenSilent(session, { scopes: ['api://a/read'] })
-  await signIn(person('Grace Hopper', null), { session_state: 'the session of Grace' })
+  await signIn(person('Grace Hopper', null), 'the session of Grace')
 
   entra.answers.authorization_code = { omit: ['refresh_token'] }
   const brief = person('Edsger Dijkstra', null)

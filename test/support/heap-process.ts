@@ -7,7 +7,9 @@ import { ConfidentialClientApplication } from '@azure/msal-node'
 import type { EncryptionKey } from '../../src/index.ts'
 import { acquireSilently, EntraStandIn, SCOPES } from './entra.ts'
 import { openStore, type StoreAddress } from './open-store.ts'
+
 import { answerParent, provider, settingsOfParent } from './parent.ts'
+import { redeem } from './redeem.ts'
 
 export interface HeapProcessSettings {
   /** The module's URL. */
@@ -36,11 +38,7 @@ const configuration = { auth, system: { networkClient: provider } }
 const msal = new ConfidentialClients(configuration, { ...options, store: await openStore(address) })
 
 async function serve(code: string): Promise<void> {
-  const { session } = await msal.acquireTokenByCode({
-    scopes: SCOPES,
-    redirectUri: 'https://app.example',
-    code,
-  })
+  const session = await redeem(msal, { code })
   const { homeAccountId } = session
   const cachePlugin = msal.plugin.forAccount(session)
   const bound = new ConfidentialClientApplication({ ...configuration, cache: { cachePlugin } })

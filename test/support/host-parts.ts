@@ -1,9 +1,9 @@
 import { Keyv } from 'keyv'
 import { ConfidentialClients, LogoutHandler, type LogoutOptions } from '../../src/index.ts'
-import { type EntraStandIn, SCOPES } from './entra.ts'
+import type { EntraStandIn } from './entra.ts'
 import type { HostParts, RunningHost } from './hosts.ts'
+import { redeem } from './redeem.ts'
 
-const redirectUri = 'https://app.example/callback'
 const state = 'the state of the authorization request'
 
 /** What a host of many tenants makes at its start. */
@@ -16,10 +16,7 @@ export function makeHostParts(
   return {
     msal,
     logout: new LogoutHandler(msal, { issuer, jwks }),
-    signIn: async (response) => {
-      const { session } = await msal.acquireTokenByCode({ scopes: SCOPES, redirectUri, state }, response)
-      return session
-    },
+    signIn: (response) => redeem(msal, response),
   }
 }
 

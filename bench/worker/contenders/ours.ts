@@ -6,6 +6,7 @@ import type {
   ConfidentialClientsOptions,
   HostSession,
   LogoutHandler,
+  PendingSignIn,
 } from '../../../src/index.ts'
 import { claims, sign } from '../../../test/logout/provider.ts'
 import { CLIENT_ID, SCOPES, TENANT_ID, type User } from '../../../test/support/entra.ts'
@@ -39,6 +40,14 @@ export function firstHits(parts: Parts): Contender {
   return confidentialClients(parts, { rememberedAnswers: { entries: 1 } })
 }
 
+/** What a host keeps of a sign-in that has begun. */
+const PENDING: PendingSignIn = {
+  state: 'state',
+  nonce: 'nonce',
+  codeVerifier: 'verifier',
+  request: { scopes: SCOPES, redirectUri: REDIRECT_URI },
+}
+
 function confidentialClients(
   parts: Parts,
   remembered: Pick<ConfidentialClientsOptions, 'rememberedAnswers'>,
@@ -52,10 +61,10 @@ function confidentialClients(
     hit: (user) => () => expectHit(msal.acquireTokenSilent(sessionOf(user), { scopes: SCOPES }), user),
     refresh: (user) => () => msal.acquireTokenSilent(sessionOf(user), { scopes: SCOPES, forceRefresh: true }),
     'sign-in': (user) => {
-      const request = { scopes: SCOPES, redirectUri: REDIRECT_URI, state: 'state' }
-      const response = { code: entra.code(user), state: 'state' }
+      const { nonce } = PENDING
+      const response = { code: entra.code(user, { nonce }), state: PENDING.state }
       return async () => {
-        const { session } = await msal.acquireTokenByCode(request, response)
+        const { session } = await msal.completeSignIn(PENDING, response)
         sessions.set(user.homeAccountId, session)
       }
     },

@@ -8,7 +8,7 @@ export const GET = route(async (request) => {
   const { pending } = session
   delete session.pending // good for one response
   await session.save()
-  const { session: account } = await msal.acquireTokenByCode(pending, new URL(request.url).searchParams)
+  const { session: account } = await msal.completeSignIn(pending, new URL(request.url).searchParams)
   session.account = account
   await session.save()
   return redirect('/')
