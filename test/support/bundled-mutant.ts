@@ -1,8 +1,9 @@
+import { join } from 'node:path'
 import { build } from 'esbuild'
 import { changedFile, fileDeclaring } from './changed-file.ts'
 import type { MutantName } from './mutants.ts'
 
-const LIBRARY = new URL('../../src/index.ts', import.meta.url).pathname
+const LIBRARY = join(import.meta.dirname, '../../src/index.ts')
 
 /**
  * Writes the library, or the module of it that declares `declared`, broken on purpose, to `outfile`. All in one file:

@@ -1,11 +1,15 @@
-import { globSync, readFileSync } from 'node:fs'
+import { appendFileSync, globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import ts from 'typescript'
+import { expect } from 'vitest'
 import { type Change, MUTANTS, type MutantName } from './mutants.ts'
 
-const SOURCES = new URL('../../src/', import.meta.url).pathname
+const SOURCES = join(import.meta.dirname, '../../src')
 
 const texts = new Map(
-  globSync(`${SOURCES}**/*.ts`).map((path): [string, string] => [path, readFileSync(path, 'utf8')]),
+  globSync('**/*.ts', { cwd: SOURCES })
+    .map((file) => join(SOURCES, file))
+    .map((path): [string, string] => [path, readFileSync(path, 'utf8')]),
 )
 
 interface Declaration {
@@ -22,6 +26,11 @@ export function fileDeclaring(name: string): string {
 
 /** The file that a mutant concerns, by its path, and its text with the change made. */
 export function changedFile(name: MutantName): { path: string; text: string } {
+  // Set by tools/mutants.ts.
+  const { SEEN_MUTANTS: seen } = process.env
+  const { testPath, currentTestName } = expect.getState()
+  if (seen !== undefined) appendFileSync(seen, `${JSON.stringify({ name, testPath, currentTestName })}\n`)
+
   const change: Change = MUTANTS[name]
   const [place] = change
   const { path, node, value } = declaration(place)
