@@ -39,6 +39,7 @@ const withServers = [
   'test/migrate/{many-accounts,paths}.test.ts',
   'test/processes.test.ts',
   'test/records/{lifetime,rotation}.test.ts',
+  'test/cli/**/*.test.ts',
   'test/redis/**/*.test.ts',
   'test/secrets.test.ts',
   'test/store/{check,keyv-store,unparseable}.test.ts',

@@ -5,6 +5,7 @@ import { root, trackedFiles } from '../tools/tracked.ts'
 
 /** The floors of the house, from the top. A file imports from its own and from those below. */
 const FLOORS: readonly (readonly [name: string, files: RegExp])[] = [
+  ['the command', /^cli\//],
   ['the public surface', /^index\.ts$/],
   ['doors of their own', /^(graph|migrate|redis)\//],
   ['what a host holds', /^(plugin|clients|logout)\.ts$/],

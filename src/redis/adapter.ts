@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type KeyvRedis from '@keyv/redis'
-import { connect } from './connect.ts'
+import type { RedisClientType } from '@keyv/redis'
+import { connect, loadPackage } from './connect.ts'
 import type { RedisLink } from './link.ts'
 import type { RedisSettings } from './options.ts'
 
@@ -17,21 +18,23 @@ const AS_LONG_AS_THE_CALL = 2 ** 31 - 1
 export class RedisAdapter extends EventEmitter {
   /** That it is, for those who look at the adapter. */
   readonly throwOnErrors = true
+  /** What of node-redis' client those need who look at the server: also such a call keeps the process alive. */
+  readonly client = {
+    options: { disableOfflineQueue: true },
+    configGet: (name: string) => this.#use(({ client }) => (client as RedisClientType).configGet(name)),
+  }
   readonly #settings: RedisSettings
+  readonly #load: typeof loadPackage
   #link: RedisLink | undefined
   #opening: Promise<RedisLink> | undefined
   #failures = 0
   #failure: { readonly error: unknown; readonly until: number } | undefined
   #isClosed = false
 
-  constructor(settings: RedisSettings) {
+  constructor(settings: RedisSettings, load = loadPackage) {
     super()
     this.#settings = settings
-  }
-
-  /** The client of node-redis, for who looks at the server. */
-  get client(): RedisLink['client'] | undefined {
-    return this.#link?.client
+    this.#load = load
   }
 
   async getClient(): Promise<RedisLink['client']> {
@@ -103,7 +106,7 @@ export class RedisAdapter extends EventEmitter {
 
   async #open(): Promise<RedisLink> {
     try {
-      const link = await connect(this.#settings, (error) => this.#tell(error))
+      const link = await connect(await this.#load(), this.#settings, (error) => this.#tell(error))
       this.#link = link
       this.#failure = undefined
       this.#failures = 0

@@ -10,17 +10,8 @@ type NoExtensions = Record<never, never>
 
 const SENTINEL_PORT = '26379'
 
-/**
- * Connects to the server that `url` names, to the one that Sentinels name at this moment, or to a cluster.
- * @param tell gets the errors of the connection, which say why calls fail
- * @throws {ConfigurationError} where `@keyv/redis` is not installed
- */
-export async function connect(settings: RedisSettings, tell: (error: unknown) => void): Promise<RedisLink> {
-  const dial = new Dial(await load(), settings, tell)
-  return settings.cluster ? dial.cluster() : dial.server()
-}
-
-async function load(): Promise<Package> {
+/** @throws {ConfigurationError} where `@keyv/redis` is not installed */
+export async function loadPackage(): Promise<Package> {
   try {
     return await import('@keyv/redis')
   } catch (error) {
@@ -30,6 +21,19 @@ async function load(): Promise<Package> {
       'openRedisStore needs @keyv/redis, which is missing: npm install @keyv/redis',
     )
   }
+}
+
+/**
+ * Connects to the server that `url` names, to the one that Sentinels name at this moment, or to a cluster.
+ * @param tell gets the errors of the connection, which say why calls fail
+ */
+export async function connect(
+  redis: Package,
+  settings: RedisSettings,
+  tell: (error: unknown) => void,
+): Promise<RedisLink> {
+  const dial = new Dial(redis, settings, tell)
+  return settings.cluster ? dial.cluster() : dial.server()
 }
 
 /** One attempt to connect. */

@@ -423,6 +423,9 @@ void Promise.reject(new Error('nobody handles this'))`,
     'setTimeout(expire, timeout)',
   ],
 
+  // The command
+  'command: unreadable taken for nobody': ['evict', 'if (unreadable > 0)', 'if (unreadable < 0)'],
+
   // Redis
   'Redis: READONLY not left': ['RedisLink.use', 'LEAVE.test(error.message)', "error.message === ''"],
   'Redis: a demoted server not left': ['RedisLink.#askNode', "|| answer === 'replica'", ''],
