@@ -1,11 +1,11 @@
 import { defineConfig } from 'tsup'
 
 export default defineConfig({
-  entry: ['src/index.ts'],
+  entry: { index: 'src/index.ts', cli: 'src/cli/main.ts' },
   // Node 22.12 and later can `require()` it too, and two copies in one process cannot disagree.
   format: 'esm',
   target: 'node22',
-  dts: true,
+  dts: { entry: 'src/index.ts' },
   clean: true,
   esbuildOptions(options) {
     // `sideEffects: false` is meant for hosts: here it would drop the check of Node's version.

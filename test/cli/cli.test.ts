@@ -195,6 +195,9 @@ describe.skipIf(isMissing).each(Object.keys(places))('beside an application that
       code: 2,
       err: expect.stringMatching(/^not confirmed: .*ENCRYPTION_KEYS/),
     })
+    const broken = await mutantLibrary('command: unreadable taken for nobody', 'withPlugin')
+    onTestFinished(() => broken.remove())
+    expect(await run(args, others, ROOT, fileURLToPath(broken.url))).toMatchObject({ code: 1 })
     expect(await run(['evict', session.homeAccountId, ...flags()], others)).toMatchObject({ code: 0 })
     expect(await msal.plugin.isSignedIn(session)).toBe(false)
   })
