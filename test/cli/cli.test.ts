@@ -8,7 +8,7 @@ import {
   type HostSession,
   type KeyvLike,
 } from '../../src/index.ts'
-import { CLIENT_ID, EntraStandIn, SCOPES } from '../support/entra.ts'
+import { CLIENT_ID, EntraStandIn } from '../support/entra.ts'
 import { mutantLibrary } from '../support/mutant-library.ts'
 import { closeStore, openStore, type StoreAddress } from '../support/open-store.ts'
 import { PostgresServer } from '../support/postgres-server.ts'
@@ -143,14 +143,7 @@ describe.skipIf(isMissing).each(Object.keys(places))('beside an application that
   })
 
   const flags = () => ['--store', place.url, '--client-id', CLIENT_ID, '--namespace', 'emea']
-  async function signIn(): Promise<HostSession> {
-    const request = {
-      scopes: SCOPES,
-      redirectUri: 'https://app.example/callback',
-      code: entra.code(entra.user()),
-    }
-    return (await msal.acquireTokenByCode(request)).session
-  }
+  const signIn = async (): Promise<HostSession> => (await entra.enter(msal, entra.user())).session
 
   test('check', async () => {
     const { code, out } = await run(['check', ...flags()])
