@@ -16,6 +16,8 @@ const acrossMajors = [
   'test/kinds/account.test.ts',
   'test/kinds/sign-in.test.ts',
   'test/contract/map.test.ts',
+  'test/authorities.test.ts',
+  'test/authorities/*.test.ts',
   'test/clients.test.ts',
   'test/clients/sign-in.test.ts',
   'test/clients/token-credential.test.ts',

@@ -155,8 +155,7 @@ export class ConfidentialClients {
         'authority must be left out: tenantId decides whose resources the token is for',
       )
     }
-    const plugin = new AppPlugin(this.#backing, tenantId)
-    return this.#tokens.acquire(plugin, others, this.#clients.authorityOf(tenantId))
+    return this.#tokens.acquire(new AppPlugin(this.#backing, tenantId), others)
   }
 
   /**
@@ -222,10 +221,7 @@ export class ConfidentialClients {
   credentialFor(account: HostSession | AccountRef): TokenCredential {
     signInRef(account)
     const of = typeof account === 'string' ? account : { ...account }
-    return accountCredential(({ tenantId, ...query }) => {
-      const authority = tenantId === undefined ? {} : { authority: this.#clients.authorityOf(tenantId) }
-      return this.acquireTokenSilent(of, { ...query, ...authority })
-    })
+    return accountCredential((query) => this.acquireTokenSilent(of, query))
   }
 
   /**
@@ -270,7 +266,7 @@ export class ConfidentialClients {
    */
   async clientForApp(tenantId: string): Promise<ConfidentialClientApplication> {
     const plugin = this.plugin.forApp(tenantId)
-    return this.#clients.client(plugin, this.#clients.authorityOf(tenantId))
+    return this.#clients.client(plugin, this.#clients.ofTenant(tenantId))
   }
 
   /**

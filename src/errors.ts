@@ -45,6 +45,17 @@ function isInstance(this: { readonly prototype: MsalKeyvError }, error: unknown)
 export class ConfigurationError extends MsalKeyvError {
   override readonly code = 'ERR_CONFIGURATION'
   override readonly status = 500
+  readonly #homeAccountId: string | undefined
+
+  constructor(message: string, { homeAccountId }: { homeAccountId?: string | undefined } = {}) {
+    super(message)
+    this.#homeAccountId = homeAccountId
+  }
+
+  /** The account that is concerned, for `evictAccount`. It stands in no message, and nothing prints it. */
+  get homeAccountId(): string | undefined {
+    return this.#homeAccountId
+  }
 
   override get name(): 'ConfigurationError' {
     return 'ConfigurationError'
@@ -134,6 +145,7 @@ export class AccountEvictedError extends MsalKeyvError {
  * - `no_pending_sign_in`: none has begun in this browser, or its session has expired
  * - `state_mismatch`: the response to another request, or none
  * - `nonce_mismatch`: the ID token is for another request
+ * - `issuer_mismatch`: another provider than the one that was asked has answered (RFC 9207)
  * - `code_missing`, `invalid_response`: it has no code and no error, or a malformed parameter
  */
 export class AuthorizationResponseError extends MsalKeyvError {

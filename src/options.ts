@@ -16,6 +16,13 @@ export interface KeyvCachePluginOptions {
   clientId: string
   /** Part of every key. Needed when one client id signs users in at two authorities, whose ids may be equal. */
   namespace?: string | undefined
+  /**
+   * Host names that the identity provider has had, such as `['contoso.b2clogin.com']` after a move to a custom domain.
+   * The next sign-in of an account replaces what was stored for it there, and until then the account has to sign in
+   * again: nothing of the old host is sent to the new one. Default none: such a sign-in is refused, since an account of
+   * another host may be another person's.
+   */
+  movedFrom?: readonly string[] | undefined
   /** How long an account's record lives after its last write. Default 14 days, at most 90. */
   ttl?: number | undefined
   /** How long one store call may take, waiting for another of the same account included. Default 3000. */
@@ -48,6 +55,7 @@ export interface Settings {
   readonly store: KeyvLike
   readonly clientId: string
   readonly namespace: string | undefined
+  readonly movedFrom: readonly string[]
   readonly ttl: number
   readonly storeTimeout: number
   readonly keySecret: string | Uint8Array | undefined
@@ -60,6 +68,7 @@ const OPTION_NAMES = [
   'store',
   'clientId',
   'namespace',
+  'movedFrom',
   'ttl',
   'storeTimeout',
   'keySecret',
@@ -76,6 +85,7 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
     store,
     clientId,
     namespace,
+    movedFrom = [],
     ttl = 14 * DAY,
     storeTimeout = 3000,
     keySecret,
@@ -86,6 +96,9 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
   if (!isName(clientId)) throw new ConfigurationError('clientId must be a non-empty string')
   if (namespace !== undefined && !isName(namespace)) {
     throw new ConfigurationError('namespace must be a non-empty string')
+  }
+  if (!Array.isArray(movedFrom) || !movedFrom.every(isHost)) {
+    throw new ConfigurationError("movedFrom must be host names, without https://: ['contoso.b2clogin.com']")
   }
   if (!isDuration(ttl, LONGEST_TTL)) {
     throw new ConfigurationError('ttl must be milliseconds, more than 0 and at most 90 days')
@@ -109,6 +122,7 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
     store,
     clientId,
     namespace,
+    movedFrom: movedFrom.map((host) => host.toLowerCase()),
     ttl,
     storeTimeout,
     keySecret: copyKeySecret(keySecret),
@@ -116,6 +130,14 @@ export function resolveOptions(options: KeyvCachePluginOptions): Settings {
     allowPlaintext,
     onCommitFailure,
   }
+}
+
+function isHost(value: unknown): boolean {
+  return (
+    isName(value) &&
+    URL.canParse(`https://${value}`) &&
+    new URL(`https://${value}`).host === value.toLowerCase()
+  )
 }
 
 function checkKeyv(store: unknown): void {

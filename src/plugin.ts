@@ -19,6 +19,7 @@ import { LongRunningPlugin } from './kinds/long-running.ts'
 import { OnBehalfOfPlugin } from './kinds/on-behalf-of.ts'
 import { SignInPlugin } from './kinds/sign-in.ts'
 import { hostSession } from './kinds/store-sign-in.ts'
+import { realmName } from './msal/authority.ts'
 import { sessionIdOf } from './msal/schema.ts'
 import { type KeyvCachePluginOptions, resolveOptions } from './options.ts'
 import { KeyNames } from './records/key-names.ts'
@@ -65,11 +66,12 @@ export function backingBehind(holder: PluginLike | { readonly plugin: PluginLike
  * const client = new ConfidentialClientApplication({ auth, cache: { cachePlugin: plugin } })
  * const session = await plugin.openSession(await client.acquireTokenByCode(request))
  *
- * // any later request, with the session that the host has kept: MSAL needs no more of an account than its id
- * const { homeAccountId } = session
+ * // any later request, with the session that the host has kept
  * const cachePlugin = plugin.forAccount(session)
  * const bound = new ConfidentialClientApplication({ auth, cache: { cachePlugin } })
- * await bound.acquireTokenSilent({ account: { homeAccountId } as AccountInfo, scopes })
+ * const accounts = await bound.getTokenCache().getAllAccounts()
+ * const account = accounts.find(({ tenantId }) => tenantId === session.tenantId) ?? accounts[0]
+ * if (account !== undefined) await bound.acquireTokenSilent({ account, scopes })
  */
 export class KeyvCachePlugin implements ICachePlugin {
   readonly #backing: Backing
@@ -83,7 +85,7 @@ export class KeyvCachePlugin implements ICachePlugin {
     const store = new KeyvStore(settings.store, settings.storeTimeout)
     const records = new Records(store, new Sealing(settings))
     const names = new KeyNames(settings)
-    const accounts = new Accounts(records, names, ttl)
+    const accounts = new Accounts(records, names, ttl, settings.movedFrom)
     this.#backing = { clientId, onCommitFailure, names, accounts, tokens: new TokenRecords(records, ttl) }
     backings.set(this, this.#backing)
     this.#signIn = new SignInPlugin(this.#backing)
@@ -181,6 +183,7 @@ export class KeyvCachePlugin implements ICachePlugin {
     // A session that the ID token names was linked when it was stored.
     const isLinked = sid === undefined || sid === claims.sid || issuer === undefined
     const session = isLinked ? undefined : { issuer, sessionState: sid }
+    const tenantId = realmName(claims) || undefined
     const begun = await this.#backing.accounts.beginSession(homeAccountId, sid, session)
     if (begun === undefined) {
       throw new ConfigurationError(
@@ -188,7 +191,7 @@ export class KeyvCachePlugin implements ICachePlugin {
           'plugin (if it was, the account has been evicted since)',
       )
     }
-    return hostSession(this.#backing.accounts, { ...begun, homeAccountId, sid })
+    return hostSession(this.#backing.accounts, { ...begun, homeAccountId, sid, tenantId })
   }
 
   /**

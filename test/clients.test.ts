@@ -48,6 +48,7 @@ describe('signing in', () => {
       sid: 'the session',
       epoch: expect.any(String),
       since: expect.any(Number),
+      tenantId: user.tid,
     })
     expect(result.account?.homeAccountId).toBe(user.homeAccountId)
     const parsed = new URLSearchParams({ ...query, code: code() })
@@ -119,7 +120,7 @@ describe('silent tokens', () => {
 
   test('a hit describes the account as a refresh does', async () => {
     const { entra, msal, signIn } = host()
-    const guest = entra.user({ tid: 'a-guest-tenant' })
+    const guest = entra.user({ tid: '11111111-2222-4333-8444-555555555555' })
     for (const user of [entra.user(), guest]) {
       await signIn(user)
       // A guest's tenant is not the authority's: it has to be said.

@@ -23,6 +23,7 @@ import {
   type ProviderSession,
   readLinks,
 } from './links.ts'
+import { decodeOrigin, encodeOrigin, type Origin, type Provider } from './origin.ts'
 import { describeSession, isLive, type SessionInfo } from './sessions.ts'
 import { listedRecords } from './token-records.ts'
 
@@ -33,6 +34,8 @@ export interface Partition {
   readonly cache: string
   /** The links that lead to it. */
   readonly links: readonly NamedLink[]
+  /** Where the account has signed in. */
+  readonly origin: Origin | undefined
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
@@ -104,7 +107,13 @@ export class AccountSnapshot {
     const record = recordIn(this.#open())
     if (record?.generation === undefined || !isValid(record.generation, this.current)) return undefined
     const { generation, body: cache, expiresAt } = record
-    return { generation, cache, links: namedLinks(record.links), expiresAt }
+    return {
+      generation,
+      cache,
+      links: namedLinks(record.links),
+      origin: decodeOrigin(record.origin),
+      expiresAt,
+    }
   }
 
   /** There is something in the partition's place that cannot be read here. */
@@ -130,9 +139,12 @@ export class AccountSnapshot {
     return this.partition?.links.find((link) => link.session?.digest === session?.digest)?.session
   }
 
-  /** The host's session was ended, and the account's other sessions go on. */
+  /** The host's session was ended, or is of a tenant where the account has not signed in; its others go on. */
   get isSessionEnded(): boolean {
     const { session, of } = this.#read
+    const { tenantId } = of
+    const isElsewhere = this.partition?.origin?.realms.every(({ name }) => name !== tenantId)
+    if (tenantId !== undefined && isElsewhere) return true
     return session !== undefined && !isLive(of, this.epoch, () => this.namedSession)
   }
 
@@ -190,13 +202,18 @@ export class Accounts {
   readonly #names: KeyNames
   readonly #ttl: number
   #listeners: readonly WeakRef<EvictionListener>[] = []
+  readonly #movedFrom: readonly string[]
 
-  /** @param ttl milliseconds */
-  constructor(records: Records, names: KeyNames, ttl: number) {
+  /**
+   * @param ttl milliseconds
+   * @param movedFrom the hosts whose accounts are those of another one now
+   */
+  constructor(records: Records, names: KeyNames, ttl: number, movedFrom: readonly string[] = []) {
     this.links = new Links(records, names)
     this.#records = records
     this.#names = names
     this.#ttl = ttl
+    this.#movedFrom = movedFrom
   }
 
   /** What the account is called in diagnostics: the key of its partition. */
@@ -285,6 +302,11 @@ export class Accounts {
     })
   }
 
+  /** Whether a sign-in of another provider may take the place of this one's. */
+  mayReplace({ hosts, issuer }: Provider): boolean {
+    return issuer === '' || hosts.some((host) => this.#movedFrom.includes(host))
+  }
+
   /**
    * The generation that a sign-in joins, given what it found.
    * @param known of the host session or an earlier load, when nothing in the store speaks against it
@@ -333,7 +355,8 @@ export class Accounts {
     const expiresAt = Math.min(snapshot.expiresAt, update.expiresAt)
     const records = await this.links.recordsOf(links, { homeAccountId, generation, expiresAt }, stored)
     for (const { issuer } of writer.sessions) this.issuers.see(issuer)
-    const partition = { key, generation, links: linkRows(links), expiresAt, body: cache }
+    const origin = update.origin && encodeOrigin(update.origin)
+    const partition = { key, generation, links: linkRows(links), origin, expiresAt, body: cache }
     await trace('msal-keyv:commit', { key }, () => this.#records.write([partition, ...records]))
     const [epoch] = epochs.values()
     return epoch === undefined ? { generation } : { generation, epoch, since }

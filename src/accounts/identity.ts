@@ -19,6 +19,8 @@ export interface HostSession {
   /** The epoch of the provider's session, and when it was that: the end of that session replaces it. Epoch milliseconds. */
   epoch?: string | undefined
   since?: number | undefined
+  /** The tenant that was signed in to, or the user flow in B2C; nothing if the provider has neither. */
+  tenantId?: string | undefined
 }
 
 /** An account, and the one generation and session of it that may be shown if the host knows them. */
@@ -28,6 +30,7 @@ export interface SignInRef {
   readonly sid?: string | undefined
   readonly epoch?: string | undefined
   readonly since?: number | undefined
+  readonly tenantId?: string | undefined
 }
 
 const LONGEST_ID = 1024
@@ -43,7 +46,7 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
         'here, begin a sign-in',
     )
   }
-  const { homeAccountId, generation, sid, epoch, since } = account as Partial<HostSession>
+  const { homeAccountId, generation, sid, epoch, since, tenantId } = account as Partial<HostSession>
   if (generation !== undefined && !isText(generation)) {
     throw new TypeError('generation must be a non-empty string: pass on what openSession returned')
   }
@@ -52,7 +55,8 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
   checkOptional('sid', sid, 'string')
   checkOptional('epoch', epoch, 'string')
   checkOptional('since', since, 'number')
-  return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid, epoch, since }
+  checkOptional('tenantId', tenantId, 'string')
+  return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid, epoch, since, tenantId }
 }
 
 function checkOptional(name: string, value: unknown, type: 'string' | 'number'): void {
@@ -83,7 +87,7 @@ export function checkDirectoryId(name: string, value: unknown): string {
   return id
 }
 
-const TENANT = /^[A-Za-z0-9.-]{1,255}$/
+const TENANT = /^(?=.*[A-Za-z0-9])[A-Za-z0-9.-]{1,255}$/
 // Entra ID's names for "the tenant of the user, whichever it is": app tokens are issued per tenant.
 const NOT_A_TENANT = new Set(['common', 'organizations', 'consumers'])
 

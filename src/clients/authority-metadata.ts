@@ -1,8 +1,6 @@
 import type { ConfidentialClientApplication, Configuration } from '@azure/msal-node'
-
-type Entity = ReturnType<ReturnType<ConfidentialClientApplication['getTokenCache']>['getKVStore']>[string]
-/** What MSAL knows of an authority. */
-type AuthorityEntity = Extract<Entity, { aliasesFromNetwork: boolean }>
+import { cloudOf, commonIssuer } from '../accounts/origin.ts'
+import { type Authority, type AuthorityEntity, authorityEntities, authorityOf } from '../msal/authority.ts'
 
 /** MSAL's configuration for an authority that needs no discovery any more. */
 export type KnownMetadata = Pick<Configuration['auth'], 'authorityMetadata' | 'cloudDiscoveryMetadata'>
@@ -19,7 +17,6 @@ interface Discovered {
 const LIFETIME = 24 * 60 * 60 * 1000
 /** Between two attempts when the provider does not answer. */
 const RETRY_AFTER = 5 * 60 * 1000
-const KEY_PREFIX = 'authority-metadata'
 
 /**
  * Authority metadata for clients that live for one call: MSAL keeps it in a client's memory and would fetch it
@@ -46,6 +43,28 @@ export class AuthorityMetadata {
     return configuration
   }
 
+  /**
+   * What an authority's discovery document says of it.
+   * @param known the hosts that the host itself has listed
+   */
+  async describe(url: string, known: readonly string[]): Promise<Authority> {
+    const { host } = new URL(url)
+    const cloud = cloudOf(host)
+    if (cloud !== undefined) {
+      const issuer = commonIssuer(`https://${host}/{tenantid}`)
+      return { url: nameOf(url), hosts: cloud, issuer, vouchesForItself: true }
+    }
+    const { entity } = await this.#discovered(url)
+    if (entity === undefined) return { url, hosts: [host], issuer: '', vouchesForItself: false }
+    return authorityOf(entity, known)
+  }
+
+  /** Whether it needs no request to the provider. */
+  isKnown(authority: string): boolean {
+    const { host } = new URL(authority)
+    return cloudOf(host) !== undefined || this.#builtIn.has(host) || this.#known.has(nameOf(authority))
+  }
+
   /** The provider's logout endpoint, or undefined where it has none. */
   async endSessionEndpoint(authority: string): Promise<string | undefined> {
     const isBuiltIn = this.#builtIn.has(new URL(authority).host)
@@ -55,17 +74,20 @@ export class AuthorityMetadata {
   }
 
   #discovered(authority: string): Promise<Discovered> {
-    const known = this.#known.get(authority)
+    const known = this.#known.get(nameOf(authority))
     if (known !== undefined) return known.then((discovered) => this.#refreshed(authority, discovered))
     const first = this.#discover(authority)
-    this.#known.set(authority, first)
+    this.#known.set(nameOf(authority), first)
     first.then(
       ({ entity }) => {
-        if (entity?.endpointsFromNetwork || entity?.aliasesFromNetwork) return
+        if (entity?.endpointsFromNetwork || entity?.aliasesFromNetwork) {
+          this.#known.set(nameOf(entity.canonical_authority), first)
+          return
+        }
         this.#builtIn.add(new URL(authority).host)
-        this.#known.delete(authority)
+        this.#known.delete(nameOf(authority))
       },
-      () => this.#known.delete(authority),
+      () => this.#known.delete(nameOf(authority)),
     )
     return first
   }
@@ -74,7 +96,7 @@ export class AuthorityMetadata {
     if (Date.now() >= discovered.staleAt && !discovered.refreshing) {
       discovered.refreshing = true
       this.#discover(authority).then(
-        (fresh) => this.#known.set(authority, Promise.resolve(fresh)),
+        (fresh) => this.#known.set(nameOf(authority), Promise.resolve(fresh)),
         () => {
           discovered.refreshing = false
           discovered.staleAt = Date.now() + RETRY_AFTER
@@ -88,9 +110,7 @@ export class AuthorityMetadata {
   async #discover(authority: string): Promise<Discovered> {
     const client = this.#makeClient(authority)
     await client.getAuthCodeUrl({ scopes: [], redirectUri: 'https://localhost' })
-    const memory = Object.entries(client.getTokenCache().getKVStore())
-    const [, found] = memory.find(([key]) => key.startsWith(KEY_PREFIX)) ?? []
-    const entity = found as AuthorityEntity | undefined
+    const [entity] = authorityEntities(client.getTokenCache().getKVStore())
     return {
       entity,
       configuration: configurationOf(entity),
@@ -102,9 +122,15 @@ export class AuthorityMetadata {
 
 /** An entity has the members of both of the provider's documents, under the names that they have there. */
 function configurationOf(entity: AuthorityEntity | undefined): KnownMetadata {
-  if (entity === undefined) return {}
+  // What MSAL has built in it knows better: where the host has listed a cloud's name, the entity has no other.
+  if (!entity?.endpointsFromNetwork && !entity?.aliasesFromNetwork) return {}
   return {
     authorityMetadata: JSON.stringify(entity),
     cloudDiscoveryMetadata: JSON.stringify({ metadata: [entity] }),
   }
+}
+
+/** MSAL takes an authority in any letter case, with and without a slash at its end. */
+function nameOf(authority: string): string {
+  return `${authority.toLowerCase().replace(/\/$/, '')}/`
 }

@@ -4,16 +4,19 @@ import {
   type ICachePlugin,
   ProtocolMode,
 } from '@azure/msal-node'
+import { cloudOf } from '../accounts/origin.ts'
 import { ConfigurationError } from '../errors.ts'
+import type { Authorities, Authority } from '../msal/authority.ts'
 import { AuthorityMetadata, type KnownMetadata } from './authority-metadata.ts'
 import { sharedCredentials } from './credentials.ts'
 
 const DEFAULT_AUTHORITY = 'https://login.microsoftonline.com/common'
 
 /** Makes MSAL clients that live for one call, of one configuration. What they can share, they share. */
-export class ClientFactory {
+export class ClientFactory implements Authorities {
   readonly #configuration: Configuration
-  readonly #authority: string
+  readonly configured: string
+  readonly #known: readonly string[]
   readonly #metadata: AuthorityMetadata
 
   /**
@@ -27,38 +30,53 @@ export class ClientFactory {
       )
     }
     this.#configuration = { ...configuration, auth: sharedCredentials({ ...configuration.auth }) }
-    this.#authority = configuration.auth.authority ?? DEFAULT_AUTHORITY
-    if (!URL.canParse(this.#authority)) {
+    this.configured = configuration.auth.authority ?? DEFAULT_AUTHORITY
+    if (!URL.canParse(this.configured)) {
       throw new ConfigurationError('configuration.auth.authority must be a URL')
     }
+    const { knownAuthorities = [] } = configuration.auth
+    this.#known = [new URL(this.configured).host, ...knownAuthorities.map(hostOf)]
     this.#metadata = new AuthorityMetadata((authority) => this.#make(authority))
-    this.#make(this.#authority)
+    this.#make(this.configured)
   }
+
+  trusts = (url: string): boolean => {
+    if (!URL.canParse(url)) return false
+    const { host } = new URL(url)
+    return this.#known.includes(host) || cloudOf(host) !== undefined || host.endsWith('.ciamlogin.com')
+  }
+
+  describe = (url: string): Promise<Authority> => this.#metadata.describe(url, this.#known.slice(1))
 
   /** A client that can ask the provider: it knows the authority's metadata. */
   async client(
     cachePlugin: ICachePlugin | undefined,
-    authority: string = this.#authority,
+    authority: string = this.configured,
   ): Promise<ConfidentialClientApplication> {
     return this.#make(authority, cachePlugin, await this.#metadata.of(authority))
   }
 
   /** A client that reads the cache and asks nobody. */
-  reader(cachePlugin: ICachePlugin): ConfidentialClientApplication {
-    return this.#make(this.#authority, cachePlugin)
+  reader(cachePlugin: ICachePlugin, authority: string): ConfidentialClientApplication {
+    return this.#make(authority, cachePlugin)
   }
 
-  /** Where the configured authority ends a session, or undefined where it has no such endpoint. */
-  endSessionEndpoint(): Promise<string | undefined> {
-    return this.#metadata.endSessionEndpoint(this.#authority)
+  /** Where an authority ends a session, or undefined if it has no such endpoint. */
+  endSessionEndpoint(authority: string): Promise<string | undefined> {
+    return this.#metadata.endSessionEndpoint(authority)
   }
 
-  /** The configured authority for another tenant. An OpenID provider in general has no tenants. */
-  authorityOf(tenantId: string): string {
-    if (this.#configuration.system?.protocolMode === ProtocolMode.OIDC) return this.#authority
-    const url = new URL(this.#authority)
+  /** Whether an authority need not be discovered first. */
+  isKnown(authority: string): boolean {
+    return this.#metadata.isKnown(authority)
+  }
+
+  /** An authority for another tenant. An OpenID provider in general has no tenants. */
+  ofTenant = (tenantId: string, base: string = this.configured): string => {
+    if (this.#configuration.system?.protocolMode === ProtocolMode.OIDC) return base
+    const url = new URL(base)
     const [tenant, ...policy] = url.pathname.split('/').filter(Boolean)
-    if (tenant === 'adfs') return this.#authority
+    if (tenant === 'adfs') return base
     url.pathname = [tenantId, ...policy].join('/')
     return url.href
   }
@@ -75,4 +93,10 @@ export class ClientFactory {
       cache: { ...cache, ...(cachePlugin === undefined ? {} : { cachePlugin }) },
     })
   }
+}
+
+/** MSAL takes a host, or a URL. */
+function hostOf(known: string): string {
+  const url = known.includes('://') ? known : `https://${known}`
+  return URL.canParse(url) ? new URL(url).host : known.toLowerCase()
 }

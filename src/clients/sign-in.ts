@@ -7,11 +7,13 @@ import type {
 } from '@azure/msal-node'
 import type { BegunSession } from '../accounts/accounts.ts'
 import type { HostSession } from '../accounts/identity.ts'
+import { commonIssuer } from '../accounts/origin.ts'
 import { AuthorizationResponseError, ConfigurationError } from '../errors.ts'
 import { isObject, isString, isText } from '../guards.ts'
 import type { Backing } from '../kinds/cache-plugin.ts'
 import { SignInPlugin } from '../kinds/sign-in.ts'
 import { hostSession } from '../kinds/store-sign-in.ts'
+import { realmName } from '../msal/authority.ts'
 import { sessionIdOf } from '../msal/schema.ts'
 import type { ClientFactory } from './client-factory.ts'
 
@@ -151,6 +153,8 @@ export interface SignedIn {
 interface Redemption {
   readonly request: AuthorizationCodeRequest & { nonce: string }
   readonly sessionState: string | undefined
+  /** Who has answered, if it says so (RFC 9207). */
+  readonly issuer: string | undefined
 }
 
 /** Redeems the code, stores what it brings, and opens the host's session. */
@@ -160,12 +164,18 @@ export async function completeSignIn(
   pending: PendingSignIn | null | undefined,
   response: AuthorizationResponse | null | undefined,
 ): Promise<SignedIn> {
-  const { request, sessionState } = redemptionOf(pending, response)
+  const { request, sessionState, issuer } = redemptionOf(pending, response)
+  const authority = await clients.describe(request.authority ?? clients.configured)
+  if (issuer !== undefined && commonIssuer(issuer) !== authority.issuer) {
+    throw new AuthorizationResponseError('issuer_mismatch')
+  }
   const stored = new Map<string, BegunSession>()
   const plugin = new SignInPlugin(backing, {
     sessionState,
+    nonce: request.nonce,
     signedIn: (account, begun) => stored.set(account, begun),
   })
+  plugin.asks(authority)
   const result = await redeem(await clients.client(plugin, request.authority), request)
   const homeAccountId = result.account?.homeAccountId ?? ''
   const begun = stored.get(homeAccountId)
@@ -175,7 +185,8 @@ export async function completeSignIn(
     )
   }
   const sid = sessionIdOf(result.idTokenClaims, sessionState)
-  const session = hostSession(backing.accounts, { ...begun, homeAccountId, sid })
+  const tenantId = realmName(result.idTokenClaims ?? {}) || undefined
+  const session = hostSession(backing.accounts, { ...begun, homeAccountId, sid, tenantId })
   return { session, result }
 }
 
@@ -204,6 +215,7 @@ export function redemptionOf(
   return {
     request: { code, nonce, codeVerifier, scopes, redirectUri, ...pick(request, REPEATED) },
     sessionState: parameter(response, 'session_state'),
+    issuer: parameter(response, 'iss'),
   }
 }
 
@@ -214,15 +226,9 @@ async function redeem(
 ): Promise<AuthenticationResult> {
   const { code, nonce } = request
   // MSAL 3 looks for the nonce in the second argument, and later majors in the first.
-  const result = await client
-    .acquireTokenByCode(request, { code, nonce })
-    .catch((error: { errorCode?: unknown }) => {
-      throw error.errorCode === 'nonce_mismatch' ? new AuthorizationResponseError(error.errorCode) : error
-    })
-  const { nonce: answered } = (result.idTokenClaims ?? {}) as { nonce?: unknown }
-  // MSAL 3 and 5 look for none where there is no ID token.
-  if (answered !== nonce) throw new AuthorizationResponseError('nonce_mismatch')
-  return result
+  return client.acquireTokenByCode(request, { code, nonce }).catch((error: { errorCode?: unknown }) => {
+    throw error.errorCode === 'nonce_mismatch' ? new AuthorizationResponseError(error.errorCode) : error
+  })
 }
 
 /** RFC 6749 §3.1: a parameter stands once, and without a value it counts as left out. */

@@ -27,18 +27,22 @@ export async function signOut(
 ): Promise<URL> {
   const { accounts } = backing
   const of = signInRef(session)
-  const { homeAccountId, generation, sid } = of
+  const { homeAccountId, generation, sid, tenantId } = of
   const { ends = 'account' } = request
   if (ends !== 'account' && ends !== 'session') {
     throw new ConfigurationError("ends must be 'account' or 'session'")
   }
-  // First, since it takes its time: a sign-in made meanwhile is another one, and stays.
-  const endpoint = await clients.endSessionEndpoint().then(
+  const plugin = new AccountPlugin(backing, session)
+  const authority = plugin.home(clients, (await plugin.loadAhead()).origin())
+  const wasKnown = clients.isKnown(authority)
+  const endpoint = await clients.endSessionEndpoint(authority).then(
     (url) => ({ url }),
     (error: unknown) => ({ error }),
   )
-  const client = clients.reader(new AccountPlugin(backing, session))
-  const [account] = await client.getTokenCache().getAllAccounts()
+  // To discover a provider takes its time: a sign-in made meanwhile is another one, and stays.
+  const client = clients.reader(wasKnown ? plugin : new AccountPlugin(backing, session), authority)
+  const signedIn = await client.getTokenCache().getAllAccounts()
+  const account = signedIn.find((each) => each.tenantId === tenantId) ?? signedIn[0]
   const url = 'error' in endpoint ? endpoint : signOutUrl(backing.clientId, endpoint.url, account, request)
   const isCurrent = account !== undefined || generation === undefined
   if (isCurrent || (await accounts.current([of])).length > 0) {

@@ -118,6 +118,12 @@ function listOf(scopes: unknown): string[] {
 }
 
 function accessToken({ accessToken: token, expiresOn, refreshOn }: AuthenticationResult): AccessToken {
+  if (token === '') {
+    throw new ConfigurationError(
+      'the provider returned no access token for these scopes: in Azure AD B2C, ask for a scope of your own API, or ' +
+        'for the client id',
+    )
+  }
   return {
     token,
     // Without a time of its own it is good for now.

@@ -14,7 +14,7 @@ interface TokenRequest {
 }
 
 /** The members of a request that do not make MSAL ask the provider, as `claims` and `forceRefresh` do. */
-const PLAIN = new Set(['scopes', 'authority', 'correlationId', 'oboAssertion'])
+const PLAIN = new Set(['scopes', 'authority', 'tenantId', 'correlationId', 'oboAssertion'])
 
 /** The way of every token, whatever the flow: the store, the remembered answers, MSAL. Equal concurrent calls share it. */
 export class Tokens {
@@ -34,12 +34,11 @@ export class Tokens {
   async acquire<Request extends TokenRequest>(
     plugin: RecordPlugin<unknown, Request>,
     request: Request,
-    authority: string | undefined = request.authority,
   ): Promise<AuthenticationResult> {
     const key = requestKey(plugin.question, request)
     const result = await this.#calls.call(
       key,
-      () => this.#acquire(plugin, request, authority, key),
+      () => this.#acquire(plugin, request, key),
       async ({ accessToken }) => holds(await plugin.loadAhead(), accessToken),
     )
     const own = copyOf(result)
@@ -50,7 +49,6 @@ export class Tokens {
   async #acquire<Request extends TokenRequest>(
     plugin: RecordPlugin<unknown, Request>,
     request: Request,
-    authority: string | undefined,
     key: string | undefined,
   ): Promise<AuthenticationResult> {
     const ahead = await plugin.loadAhead()
@@ -58,7 +56,7 @@ export class Tokens {
     const question = isPlain ? key : undefined
     const known = question === undefined ? undefined : this.#answers.recall(question, ahead)
     if (known !== undefined) return known
-    const client = await this.#clients.client(plugin, authority)
+    const client = await this.#clients.client(plugin, await plugin.route(this.#clients, request, ahead))
     // MSAL adds to the request that it is given.
     const result = await plugin.ask(client, { ...request }, ahead).catch(async (error: unknown) => {
       await forgetIfRefused(error, plugin, ahead)
@@ -94,10 +92,10 @@ function isRefusedForGood(error: unknown): boolean {
 /** What was refused for good leaves the store, so that the next call asks the user, and not the provider. */
 async function forgetIfRefused(
   error: unknown,
-  plugin: Pick<RecordPlugin<unknown, object>, 'forgetRefreshTokens'>,
+  plugin: Pick<RecordPlugin<unknown, object>, 'forgetRefreshTokens' | 'isAtHome'>,
   ahead: Ahead,
 ): Promise<void> {
-  const shown = isRefusedForGood(error) ? ahead.read() : undefined
+  const shown = isRefusedForGood(error) && plugin.isAtHome ? ahead.read() : undefined
   if (shown === undefined) return
   try {
     await plugin.forgetRefreshTokens(shown)

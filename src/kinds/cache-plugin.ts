@@ -5,9 +5,11 @@ import type {
   TokenCacheContext,
 } from '@azure/msal-node'
 import type { Accounts } from '../accounts/accounts.ts'
+import type { Origin } from '../accounts/origin.ts'
 import type { TokenRecords } from '../accounts/token-records.ts'
 import { report, reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
+import { type Authorities, type Authority, authorityIn } from '../msal/authority.ts'
 import { type Changes, holdsAccount, isBeingEmptied, Turn } from '../msal/memory.ts'
 import { emptyCache, isEmpty, type Readable, ReadableTexts, type SerializedCache } from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
@@ -57,6 +59,8 @@ export interface Ahead {
   read(): SerializedCache | undefined
   /** When the record expires, in epoch milliseconds. */
   expiresAt(): number
+  /** Where its tokens come from. */
+  origin(): Origin | undefined
 }
 
 /**
@@ -69,11 +73,25 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   /** The contexts that a call began with: MSAL ends a call with the context that it began it with. */
   readonly #begun = new WeakSet<TokenCacheContext>()
   #ahead: Opened<Loaded> | undefined
+  #authority: Authority | undefined
+  /** By a caller that knows more of it than MSAL's memory tells. */
+  #isTold = false
   /** The loads that no write has followed yet. */
   #loads = 0
 
   constructor(backing: Backing) {
     this.backing = backing
+  }
+
+  /** The authority that MSAL asks; undefined before that is known. */
+  protected get authority(): Authority | undefined {
+    return this.#authority
+  }
+
+  /** The client that this is the plugin of asks this authority. */
+  asks(authority: Authority): void {
+    this.#authority = authority
+    this.#isTold = true
   }
 
   /** The key of the record. It does not tell whose that is. */
@@ -103,6 +121,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
   async beforeCacheAccess(context: TokenCacheContext): Promise<void> {
     this.#begun.add(context)
     if (isBeingEmptied(context)) return
+    if (!this.#isTold) this.#authority = authorityIn(context) ?? this.#authority
     if (context.cacheHasChanged) return this.#beginWrite(context)
     const opened = this.#ahead ?? { loaded: await this.load() }
     this.#ahead = undefined
@@ -188,7 +207,7 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     for (const [owner, cache] of splitByOwner(acquired)) {
       // What names an account but brings none is the answer to a refresh, and no sign-in.
       const isSignIn = owner !== NO_OWNER && Object.keys(cache.Account).length > 0
-      if (isSignIn) await storeSignIn(this.backing.accounts, owner, cache)
+      if (isSignIn) await storeSignIn(this.backing.accounts, owner, cache, { authority: this.#authority })
     }
   }
 
@@ -234,6 +253,17 @@ export abstract class RecordPlugin<Loaded, Request extends object> extends Cache
   /** What was loaded, if there is something. */
   protected abstract recordOf(loaded: Loaded): { readonly expiresAt: number } | undefined
 
+  /** Where the tokens of what was loaded come from. */
+  protected abstract originOf(loaded: Loaded): Origin | undefined
+
+  /** The authority to ask, which {@link asks} is told of. */
+  abstract route(authorities: Authorities, request: Request, ahead: Ahead): Promise<string>
+
+  /** Whether a refusal says something of the refresh token: not where it was presented in another tenant than its own. */
+  get isAtHome(): boolean {
+    return true
+  }
+
   /** Stores a cache in place of what was loaded, or deletes that if nothing is of use any more. */
   protected abstract replace(loaded: Loaded, cache: SerializedCache): Promise<void>
 
@@ -261,6 +291,7 @@ export abstract class RecordPlugin<Loaded, Request extends object> extends Cache
       fingerprint: () => this.fingerprintOf(loaded),
       read: () => this.readable(opened)?.cache,
       expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
+      origin: () => this.originOf(loaded),
     }
   }
 

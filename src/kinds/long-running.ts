@@ -1,15 +1,18 @@
-import type { AccountInfo, ConfidentialClientApplication, SilentFlowRequest } from '@azure/msal-node'
+import type { ConfidentialClientApplication, SilentFlowRequest } from '@azure/msal-node'
 import { GenerationPin } from '../accounts/generation.ts'
 import { type Assertion, readAssertion } from '../accounts/identity.ts'
+import { encodeOrigin, signedInAt } from '../accounts/origin.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
 import { AccountEvictedError, ConfigurationError } from '../errors.ts'
 import { isText } from '../guards.ts'
+import { type Authorities, describeForMsal, findable, providerOf, realmNameOf } from '../msal/authority.ts'
 import { mergeCaches, supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
 import { emptyCache, hasCredentials, type SerializedCache } from '../msal/schema.ts'
 import { adoptOwnerless, divide, isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { StoredRecord } from '../records/record.ts'
 import type { Ahead, Backing } from './cache-plugin.ts'
 import { answerFor, askOnBehalfOf, checkNotEvicted } from './on-behalf-of.ts'
+import { checkStorable } from './store-sign-in.ts'
 import { isRemoval, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /** MSAL's request, with the incoming token in the call that begins. */
@@ -31,6 +34,12 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
   constructor(backing: Backing, sessionKey: string, assertion: string | undefined) {
     super(backing, backing.names.longRunningProcess(checkSessionKey(sessionKey)))
     this.#assertion = assertion === undefined ? undefined : readAssertion(assertion)
+    if (this.#assertion?.isAppOnly) {
+      throw new TypeError(
+        "assertion is an application's own token: there is no user to go on for. Use acquireTokenOnBehalfOf, or " +
+          'acquireTokenByClientCredential',
+      )
+    }
   }
 
   get question() {
@@ -39,9 +48,19 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
 
   ask(client: ConfidentialClientApplication, { oboAssertion, ...request }: LongRunningRequest, ahead: Ahead) {
     if (oboAssertion !== undefined) return askOnBehalfOf(client, { ...request, oboAssertion })
-    const [known] = Object.values(ahead.read()?.Account ?? {})
-    const account = { homeAccountId: known?.home_account_id ?? '' } as AccountInfo
+    const cache = ahead.read()
+    const [known] = Object.values(cache?.Account ?? {})
+    const realm = ahead.origin()?.realms.at(-1)?.name
+    const account = describeForMsal(known?.home_account_id ?? '', realm, cache)
     return client.acquireTokenSilent({ ...request, account })
+  }
+
+  /** The process goes on where it began. */
+  override async route(authorities: Authorities, request: LongRunningRequest, ahead: Ahead): Promise<string> {
+    const began = request.oboAssertion === undefined ? ahead.origin()?.realms.at(-1)?.authority : undefined
+    const url = request.authority ?? (began && authorities.trusts(began) ? began : authorities.configured)
+    this.asks(await authorities.describe(url))
+    return url
   }
 
   protected override visible(loaded: TokenSnapshot): string | undefined {
@@ -67,7 +86,8 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
     // Without a load before, it cannot be the answer to a refresh (P1).
     const adopted = write.followsLoad ? adoptOwnerless(unnamed, homeAccountId) : emptyCache()
     const fresh = mergeCaches(own, adopted)
-    if (hasCredentials(fresh)) await this.#store(loaded, loaded.record, supersede(shown, fresh))
+    const found = findable(fresh, shown)
+    if (hasCredentials(found)) await this.#store(loaded, loaded.record, supersede(shown, found))
     return others
   }
 
@@ -79,8 +99,13 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
           'token where acquireTokenOnBehalfOf is called',
       )
     }
-    const { homeAccountId, tokens } = answerFor(this.#assertion, acquired)
+    const { homeAccountId, tokens: answer } = answerFor(this.#assertion, acquired)
     if (homeAccountId === NO_OWNER) return
+    checkStorable(homeAccountId)
+    const tokens = findable(answer, undefined)
+    const provider = providerOf(tokens, this.authority)
+    const realm = { name: realmNameOf(tokens) ?? '', authority: this.authority?.url ?? '' }
+    const origin = provider && encodeOrigin(signedInAt(provider, [], realm))
     const { accounts } = this.backing
     const generationKey = accounts.generationKeyOf(homeAccountId)
     if (loaded.record !== undefined && loaded.record.generationKey !== generationKey) {
@@ -96,16 +121,16 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
     if (this.#pin.isEnded) throw new AccountEvictedError()
     this.#pin.join(generation)
     const base = loaded.record?.generation === generation ? shown : undefined
-    await this.#store(loaded, { generation, generationKey }, supersede(base ?? emptyCache(), tokens))
+    await this.#store(loaded, { generation, generationKey, origin }, supersede(base ?? emptyCache(), tokens))
   }
 
   async #store(
     loaded: TokenSnapshot,
-    { generation, generationKey }: Pick<StoredRecord, 'generation' | 'generationKey'>,
+    { generation, generationKey, origin }: Pick<StoredRecord, 'generation' | 'generationKey' | 'origin'>,
     tokens: SerializedCache,
   ): Promise<void> {
     const cache = withoutExpired(tokens, Date.now())
-    await this.store(loaded, { generation, generationKey }, cache, usableUntil(cache))
+    await this.store(loaded, { generation, generationKey, origin }, cache, usableUntil(cache))
   }
 }
 

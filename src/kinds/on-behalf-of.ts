@@ -6,6 +6,7 @@ import { lastUseOf, supersede, withoutExpired } from '../msal/merge.ts'
 import { emptyCache, type SerializedCache } from '../msal/schema.ts'
 import { isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { Backing } from './cache-plugin.ts'
+import { checkStorable } from './store-sign-in.ts'
 import { isRemoval, TokenRecordPlugin, type TokenWrite } from './token-record.ts'
 
 /** Shows MSAL what was acquired on behalf of the bearer of one incoming token. */
@@ -49,6 +50,7 @@ export class OnBehalfOfPlugin extends TokenRecordPlugin<OnBehalfOfRequest> {
     const isUsers = homeAccountId !== NO_OWNER
     // An answer that does not say whose it is could not be evicted.
     if (!isUsers && !this.#assertion.isAppOnly) return
+    if (isUsers) checkStorable(homeAccountId)
     const { accounts } = this.backing
     const generationKey = isUsers ? accounts.generationKeyOf(homeAccountId) : undefined
     const stored = loaded.record?.generationKey === generationKey ? loaded.record : undefined

@@ -1,6 +1,7 @@
 import type { BegunSession } from '../accounts/accounts.ts'
 import { report } from '../diagnostics.ts'
-import { ConfigurationError } from '../errors.ts'
+import { AuthorizationResponseError, ConfigurationError } from '../errors.ts'
+import { claimsOf } from '../jwt.ts'
 import { countEntities, emptyCache, isEmpty, type SerializedCache } from '../msal/schema.ts'
 import { isOnBehalfOf, NO_OWNER, splitByOwner } from '../msal/split.ts'
 import { type Backing, CachePlugin, type Write } from './cache-plugin.ts'
@@ -10,6 +11,8 @@ import { storeSignIn } from './store-sign-in.ts'
 export interface OneSignIn {
   /** `session_state` of the authorization response. */
   readonly sessionState: string | undefined
+  /** Of the authorization request: an answer whose ID token has another one, or that has none, is not stored. */
+  readonly nonce: string
   /** Is told what a host session of the account begins with. */
   signedIn(homeAccountId: string, begun: BegunSession): void
 }
@@ -58,12 +61,19 @@ export class SignInPlugin extends CachePlugin<undefined> {
         report('msal-keyv:dropped-entities', { count: countEntities(cache) })
         continue
       }
-      const sessionState = this.#signIn?.sessionState
-      const begun = await storeSignIn(this.backing.accounts, owner, cache, { sessionState })
+      const { sessionState, nonce } = this.#signIn ?? {}
+      if (nonce !== undefined && !isFor(nonce, cache)) throw new AuthorizationResponseError('nonce_mismatch')
+      const details = { sessionState, authority: this.authority }
+      const begun = await storeSignIn(this.backing.accounts, owner, cache, details)
       if (begun !== undefined) this.#signIn?.signedIn(owner, begun)
     }
     return emptyCache()
   }
+}
+
+function isFor(nonce: string, { IdToken }: SerializedCache): boolean {
+  const claims = Object.values(IdToken).map(({ secret }) => claimsOf(secret))
+  return claims.length > 0 && claims.every((each) => each.nonce === nonce)
 }
 
 function check(acquired: SerializedCache, isIntact: boolean): void {

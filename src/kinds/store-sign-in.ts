@@ -1,9 +1,18 @@
-import type { AccountSnapshot, Accounts, BegunSession } from '../accounts/accounts.ts'
+import type { AccountSnapshot, Accounts, BegunSession, Partition } from '../accounts/accounts.ts'
 import { checkHomeAccountId, type HostSession } from '../accounts/identity.ts'
+import { commonIssuer, isSameProvider, type Origin, signedInAt } from '../accounts/origin.ts'
 import { report, reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError } from '../errors.ts'
+import { claimsOf } from '../jwt.ts'
+import { type Authority, findable, providerOf, realmNameOf, realmsOf } from '../msal/authority.ts'
 import { supersede, usableUntil, withoutExpired } from '../msal/merge.ts'
-import { environmentsOf, parseCache, providerSessions, type SerializedCache } from '../msal/schema.ts'
+import {
+  environmentsOf,
+  isEmpty,
+  parseCache,
+  providerSessions,
+  type SerializedCache,
+} from '../msal/schema.ts'
 
 /** What is known of a sign-in beyond its tokens. */
 export interface SignInDetails {
@@ -11,6 +20,8 @@ export interface SignInDetails {
   readonly sessionState?: string | undefined
   /** The generation that the caller knows of, where nothing in the store speaks against it. */
   readonly generation?: string | undefined
+  /** That was asked; undefined where that is not known. */
+  readonly authority?: Authority | undefined
 }
 
 /**
@@ -46,20 +57,29 @@ export async function commitSignIn(
   accounts: Accounts,
   homeAccountId: string,
   found: AccountSnapshot,
-  acquired: SerializedCache,
-  { sessionState, generation: known }: SignInDetails,
+  answer: SerializedCache,
+  { sessionState, generation: known, authority }: SignInDetails,
 ): Promise<BegunSession | undefined> {
   checkStorable(homeAccountId)
+  const acquired = findable(answer, undefined)
+  const asked = authority?.hosts.some((host) => environmentsOf(acquired).has(host)) ? authority : undefined
+  if (asked !== undefined) checkVoucher(acquired, asked)
+  const provider = providerOf(acquired, asked)
+  if (provider === undefined) throw ofAnotherProvider(homeAccountId)
   const loaded = await withReadableGeneration(accounts, homeAccountId, found)
   const stored = loaded.partition && parseCache(loaded.partition.cache)
   if (loaded.partition && stored === undefined) reportMalformed(accounts.keyOf(homeAccountId))
-  if (stored !== undefined) checkEnvironment(stored, acquired)
+  const at = loaded.partition && originOfStored(loaded.partition)
+  const joins = at !== undefined && isSameProvider(at, provider)
+  if (at !== undefined && !joins && !accounts.mayReplace(at)) throw ofAnotherProvider(homeAccountId)
   const now = Date.now()
-  const cache = withoutExpired(stored === undefined ? acquired : supersede(stored, acquired), now)
+  const cache = withoutExpired(joins && stored !== undefined ? supersede(stored, acquired) : acquired, now)
   const expiresAt = usableUntil(cache)
   if (expiresAt <= now) return undefined
   const generation = accounts.generationFor(loaded, known)
-  const update = { generation, cache: JSON.stringify(cache), expiresAt }
+  const realm = { name: realmNameOf(acquired) ?? '', authority: asked?.url ?? '' }
+  const origin = signedInAt(provider, joins ? at.realms : [], realm)
+  const update = { generation, cache: JSON.stringify(cache), origin, expiresAt }
   return accounts.commit(homeAccountId, loaded, update, {
     sessions: providerSessions(acquired, sessionState),
   })
@@ -68,16 +88,17 @@ export async function commitSignIn(
 /** The session for the host to keep. Reports one that no logout callback will ever find. */
 export function hostSession(
   accounts: Accounts,
-  { homeAccountId, generation, sid, epoch, since }: HostSession,
+  { homeAccountId, generation, sid, epoch, since, tenantId }: HostSession,
 ): HostSession {
-  if (sid !== undefined && epoch !== undefined) return { homeAccountId, generation, sid, epoch, since }
+  const session = { homeAccountId, generation, ...(tenantId === undefined ? {} : { tenantId }) }
+  if (sid !== undefined && epoch !== undefined) return { ...session, sid, epoch, since }
   const hint = 'no sid: with Entra ID, add it to the ID token as an optional claim, or pass session_state on'
   report('msal-keyv:sign-in-without-link', { key: accounts.keyOf(homeAccountId), hint })
-  return { homeAccountId, generation }
+  return session
 }
 
 /** @throws {ConfigurationError} */
-function checkStorable(homeAccountId: string): void {
+export function checkStorable(homeAccountId: string): void {
   try {
     checkHomeAccountId(homeAccountId)
   } catch (error) {
@@ -121,14 +142,32 @@ async function withReadableEpoch(
   return again()
 }
 
-/** Ids are unique within an authority only: "alice" of two OpenID providers is two people. */
-function checkEnvironment(stored: SerializedCache, acquired: SerializedCache): void {
-  const known = environmentsOf(stored)
-  const shared = [...environmentsOf(acquired)].some((environment) => known.has(environment))
-  if (known.size > 0 && !shared) {
+/** Where a partition's tokens come from, by its header, or by what is in it. */
+export function originOfStored({ origin, cache }: Partition): Origin | undefined {
+  if (origin !== undefined) return origin
+  const stored = parseCache(cache)
+  const provider = stored === undefined || isEmpty(stored) ? undefined : providerOf(stored)
+  return provider && stored && { ...provider, realms: realmsOf(stored) }
+}
+
+/** Ids are unique within a provider only: "alice" of two OpenID providers is two people. */
+export function ofAnotherProvider(homeAccountId: string): ConfigurationError {
+  return new ConfigurationError(
+    'this account id is stored for another provider, and nothing was changed: if the provider has moved to another ' +
+      'host name, name its old one in movedFrom; if these are two providers, give each a plugin with a namespace of its ' +
+      'own. The error has the homeAccountId',
+    { homeAccountId },
+  )
+}
+
+/** @throws {ConfigurationError} when the ID token is not of the authority that answered */
+function checkVoucher(acquired: SerializedCache, authority: Authority): void {
+  for (const { secret } of Object.values(acquired.IdToken)) {
+    const { iss } = claimsOf(secret)
+    if (authority.vouchesForItself && commonIssuer(String(iss)) === authority.issuer) continue
     throw new ConfigurationError(
-      'this account id is stored for another authority: give each authority a plugin with a namespace of its own, or, ' +
-        'if the authority has got another host name, evict the account and sign in again',
+      "the ID token's iss is not the issuer of the authority that was asked, or that authority's discovery document " +
+        'names an issuer at a host that is neither its own nor in knownAuthorities; nothing was stored',
     )
   }
 }

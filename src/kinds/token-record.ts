@@ -1,9 +1,11 @@
+import { decodeOrigin } from '../accounts/origin.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
+import type { Authorities } from '../msal/authority.ts'
 import { usableUntil } from '../msal/merge.ts'
 import { isEmpty, type SerializedCache } from '../msal/schema.ts'
 import type { StoredRecord } from '../records/record.ts'
 import { checksumOf } from '../records/record.ts'
-import { type Backing, RecordPlugin, type Write } from './cache-plugin.ts'
+import { type Ahead, type Backing, RecordPlugin, type Write } from './cache-plugin.ts'
 
 export type TokenWrite = Write<TokenSnapshot>
 
@@ -11,7 +13,10 @@ export type TokenWrite = Write<TokenSnapshot>
  * Shows MSAL one record that is no account's partition. What a call acquired leaves MSAL's memory with its commit,
  * for whether it may be kept is known only then.
  */
-export abstract class TokenRecordPlugin<Request extends object> extends RecordPlugin<TokenSnapshot, Request> {
+export abstract class TokenRecordPlugin<Request extends { authority?: string }> extends RecordPlugin<
+  TokenSnapshot,
+  Request
+> {
   readonly key: string
 
   constructor(backing: Backing, key: string) {
@@ -39,6 +44,14 @@ export abstract class TokenRecordPlugin<Request extends object> extends RecordPl
     return record
   }
 
+  protected originOf({ record }: TokenSnapshot) {
+    return decodeOrigin(record?.origin)
+  }
+
+  async route(authorities: Authorities, { authority }: Request, _ahead: Ahead): Promise<string> {
+    return authority ?? authorities.configured
+  }
+
   protected visible({ record }: TokenSnapshot): string | undefined {
     return record?.body
   }
@@ -48,8 +61,8 @@ export abstract class TokenRecordPlugin<Request extends object> extends RecordPl
   }
 
   protected async replace(loaded: TokenSnapshot, cache: SerializedCache): Promise<void> {
-    const { generation, generationKey } = loaded.record ?? { generation: undefined }
-    await this.store(loaded, { generation, generationKey }, cache, usableUntil(cache))
+    const { generation, generationKey, origin } = loaded.record ?? { generation: undefined }
+    await this.store(loaded, { generation, generationKey, origin }, cache, usableUntil(cache))
   }
 
   /**
@@ -58,7 +71,7 @@ export abstract class TokenRecordPlugin<Request extends object> extends RecordPl
    */
   protected async store(
     { record, expiresAt: latest }: TokenSnapshot,
-    owner: Pick<StoredRecord, 'generation' | 'generationKey'>,
+    owner: Pick<StoredRecord, 'generation' | 'generationKey' | 'origin'>,
     cache: SerializedCache,
     end: number,
   ): Promise<void> {

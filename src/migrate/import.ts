@@ -2,8 +2,8 @@ import type { AccountSnapshot, Accounts } from '../accounts/accounts.ts'
 import { importedGeneration } from '../accounts/generation.ts'
 import { checkHomeAccountId } from '../accounts/identity.ts'
 import { report } from '../diagnostics.ts'
-import { GUID } from '../guards.ts'
-import { usableUntil, withoutExpired } from '../msal/merge.ts'
+import { providerOf, realmsOf } from '../msal/authority.ts'
+import { underOneName, usableUntil, withoutExpired } from '../msal/merge.ts'
 import { countEntities, environmentsOf, providerSessions } from '../msal/schema.ts'
 import { type SalvagedAccount, salvage } from './salvage.ts'
 
@@ -55,9 +55,6 @@ type Outcome = ImportedAccount | SkippedAccount
 
 /** How many accounts are imported at once. */
 const AT_ONCE = 16
-
-/** `uid.utid`, as Microsoft's providers have it: the tenant makes it unique among all authorities. */
-const NAMES_ITS_TENANT = new RegExp(`\\.${GUID}$`, 'i')
 
 /** See `importCache`. */
 export async function importInto(
@@ -114,13 +111,14 @@ async function importOne(
   if (!isStorable(homeAccountId)) return skipped('invalid-id')
   if (isOnBehalfOf) return skipped('on-behalf-of')
   const now = Date.now()
-  const cache = withoutExpired(salvaged, now)
+  const [newest = ''] = [...environmentsOf(salvaged)].slice(-1)
+  const cache = withoutExpired(underOneName(salvaged, newest), now)
   const expiresAt = usableUntil(cache)
   if (expiresAt <= now) return skipped('expired')
   if (Object.keys(cache.Account).length === 0) return skipped('incomplete')
   // "alice" of two OpenID providers is two people.
-  const isOnePerson = environmentsOf(cache).size === 1 || NAMES_ITS_TENANT.test(homeAccountId)
-  if (!isOnePerson) return skipped('several-authorities')
+  const provider = providerOf(cache)
+  if (provider === undefined) return skipped('several-authorities')
 
   const sessions = providerSessions(cache)
   const sid = sessions.find((session) => session.sid !== undefined)?.sid
@@ -131,7 +129,8 @@ async function importOne(
     if (found?.reason === 'stored') await accounts.relink(homeAccountId, loaded, sessions)
     if (found !== undefined) return found
     const generation = importedGeneration(accounts.generationKeyOf(homeAccountId))
-    const update = { generation, cache: JSON.stringify(cache), expiresAt }
+    const origin = { ...provider, realms: realmsOf(cache) }
+    const update = { generation, cache: JSON.stringify(cache), origin, expiresAt }
     await accounts.commit(homeAccountId, loaded, update, { sessions })
     return { homeAccountId, generation }
   } finally {

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
+import { cloudOf } from '../accounts/origin.ts'
 import { isObject, isString, parseJson } from '../guards.ts'
 import { claimsOf } from '../jwt.ts'
-import { OWNED_SECTIONS, type SerializedCache } from './schema.ts'
+import { environmentsOf, OWNED_SECTIONS, type SerializedCache } from './schema.ts'
 
 type Account = SerializedCache['Account'][string]
 type AccessToken = SerializedCache['AccessToken'][string]
@@ -68,7 +69,14 @@ function lastUse(token: AccessToken): number {
  * `acquired` over `base`, without the tokens that it replaces. For access tokens that is MSAL's rule, which it applies to its memory,
  * but for a token with additional cache key components: of that, MSAL thinks it replaces the one without them.
  */
-export function supersede(base: SerializedCache, acquired: SerializedCache): SerializedCache {
+export function supersede(before: SerializedCache, answer: SerializedCache): SerializedCache {
+  // The account beside the tokens may still have another name.
+  const { AccessToken, IdToken, RefreshToken } = answer
+  const name = [AccessToken, IdToken, RefreshToken].flatMap((each) => Object.values(each)).at(-1)?.environment
+  const [base, acquired] = [before, answer].map((each) => underOneName(each, name)) as [
+    SerializedCache,
+    SerializedCache,
+  ]
   return mergeCaches(
     {
       ...base,
@@ -77,6 +85,29 @@ export function supersede(base: SerializedCache, acquired: SerializedCache): Ser
     },
     acquired,
   )
+}
+
+/**
+ * With everything of a cloud under one of its names. Under two, MSAL has two accounts, may go on presenting the older
+ * refresh token, and of two access tokens that fit takes neither.
+ */
+export function underOneName(cache: SerializedCache, name: string | undefined): SerializedCache {
+  const names = name === undefined ? undefined : cloudOf(name)
+  if (
+    names === undefined ||
+    [...environmentsOf(cache)].every((each) => each === name || !names.includes(each))
+  )
+    return cache
+  const renamed = { ...cache }
+  for (const section of [...OWNED_SECTIONS, 'AppMetadata'] as const) {
+    const entities = Object.entries<{ environment: string }>(cache[section]).map(([key, entity]) => {
+      const { environment } = entity
+      if (environment === name || !names.includes(environment)) return [key, entity]
+      return [key.replace(`-${environment}`, `-${name}`), { ...entity, environment: name }]
+    })
+    Object.assign(renamed, { [section]: Object.fromEntries(entities) })
+  }
+  return { ...renamed, RefreshToken: newestRefreshTokens(renamed.RefreshToken) }
 }
 
 function without<Token>(

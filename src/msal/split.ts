@@ -37,6 +37,16 @@ export function divide(
   return { own, unnamed, others: [...parts.values()].reduce(mergeCaches, emptyCache()) }
 }
 
+/** Without these entities. */
+export function withoutEntities(cache: SerializedCache, entities: SerializedCache): SerializedCache {
+  const rest = { ...cache }
+  for (const section of OWNED_SECTIONS) {
+    const others = Object.entries(cache[section]).filter(([key]) => !Object.hasOwn(entities[section], key))
+    Object.assign(rest, { [section]: Object.fromEntries(others) })
+  }
+  return rest
+}
+
 /** Whether all entities are of this account. */
 export function isOnlyOf(homeAccountId: string, cache: SerializedCache): boolean {
   const entities = OWNED_SECTIONS.flatMap((section) => Object.values(cache[section]))

@@ -15,6 +15,8 @@ export interface RecordHeader {
   readonly generationKey?: string | undefined
   /** In a partition, and in a list of token records: the links that lead to the account, as `accounts/links.ts` has them. */
   readonly links?: readonly unknown[] | undefined
+  /** In what holds a user's tokens: where the user has signed in. The accounts know what is in it. */
+  readonly origin?: readonly unknown[] | undefined
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
@@ -31,10 +33,11 @@ export function encodeRecord({
   generation,
   generationKey,
   links,
+  origin,
   expiresAt,
   body,
 }: StoredRecord): string {
-  const header = { v: VERSION, k: key, g: generation, o: generationKey, s: links, x: expiresAt }
+  const header = { v: VERSION, k: key, g: generation, o: generationKey, s: links, a: origin, x: expiresAt }
   return `${JSON.stringify(header)}\n${body}`
 }
 
@@ -45,17 +48,18 @@ export function decodeRecord(text: string, key: string): StoredRecord | { unread
   const end = text.indexOf('\n')
   const header = parseJson(text.slice(0, Math.max(0, end)))
   if (!isObject(header)) return { unreadable: 'malformed' }
-  const { v: version, k: itsKey, g: generation, o: generationKey, s: links, x: expiresAt } = header
+  const { v: version, k: itsKey, g: generation, o: generationKey, s: links, a: origin, x: expiresAt } = header
   if (typeof version === 'number' && version > VERSION) return { unreadable: 'newer-version' }
   const isRecord =
     version === VERSION &&
     typeof expiresAt === 'number' &&
     isOptionalText(generation) &&
     isOptionalText(generationKey) &&
-    (links === undefined || Array.isArray(links))
+    (links === undefined || Array.isArray(links)) &&
+    (origin === undefined || Array.isArray(origin))
   if (!isRecord) return { unreadable: 'malformed' }
   if (itsKey !== key) return { unreadable: 'wrong-record' }
-  return { key, generation, generationKey, links, expiresAt, body: text.slice(end + 1) }
+  return { key, generation, generationKey, links, origin, expiresAt, body: text.slice(end + 1) }
 }
 
 function isOptionalText(value: unknown): value is string | undefined {

@@ -49,6 +49,14 @@ class Note extends RecordPlugin<string | undefined, object> {
     return undefined
   }
 
+  protected originOf() {
+    return undefined
+  }
+
+  async route() {
+    return ''
+  }
+
   protected visible(loaded: string | undefined) {
     this.#fail('visible')
     return this.canBeSeen ? loaded : undefined

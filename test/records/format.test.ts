@@ -90,7 +90,7 @@ test('docs/record-format.md says which records are sealed', () => {
 
 test('docs/record-format.md says what stands in the header of each', () => {
   const meanings = Object.fromEntries(
-    ['v', 'k', 'g', 'o', 's', 'x'].map((name) => [name, cells(name).at(-1)?.[0] ?? '']),
+    ['v', 'k', 'g', 'o', 's', 'a', 'x'].map((name) => [name, cells(name).at(-1)?.[0] ?? '']),
   )
   for (const [key, text] of plaintext) {
     const kind = kindOf(key)?.slice(1)
@@ -98,7 +98,7 @@ test('docs/record-format.md says what stands in the header of each', () => {
     const header = JSON.parse(value.slice(0, value.indexOf('\n'))) as object
     const said = Object.entries(meanings).filter(([name, meaning]) => {
       const [, kinds] = /, in ((?:`\w`(?:, | and )?)+)/.exec(meaning) ?? []
-      return kinds === undefined || !['g', 'o', 's'].includes(name) || kinds.includes(`\`${kind}\``)
+      return kinds === undefined || !['g', 'o', 's', 'a'].includes(name) || kinds.includes(`\`${kind}\``)
     })
     expect([kind, ...Object.keys(header)]).toEqual([kind, ...said.map(([name]) => name)])
   }

@@ -11,12 +11,24 @@ import {
   ProtocolMode,
 } from '@azure/msal-node'
 import type { ConfidentialClients, SignedIn } from '../../src/index.ts'
+import {
+  baseOf,
+  type Discovery,
+  discoveryOf,
+  instanceDiscovery,
+  issuerOf,
+  placeOf,
+  policyOf,
+  TENANT_ID,
+  tenantAt,
+} from './services.ts'
+
+export { TENANT_ID } from './services.ts'
 
 export const CLIENT_ID = 'c11e4713-0000-4000-8000-00000000c1d0'
-export const TENANT_ID = '7e4a4700-0000-4000-8000-00000000047e'
 export const SCOPES = ['User.Read']
 
-export type Flavour = 'entra' | 'b2c' | 'ciam' | 'oidc'
+export type Flavour = 'entra' | 'b2c' | 'ciam' | 'adfs' | 'oidc'
 export type Grant = 'authorization_code' | 'refresh_token' | 'client_credentials' | 'on_behalf_of'
 export type TokenKind = 'access_token' | 'refresh_token' | 'id_token'
 
@@ -52,15 +64,19 @@ export interface TokenRequest {
 }
 
 export interface Answer {
-  omit?: readonly ('id_token' | 'client_info' | 'refresh_token' | 'scope')[]
+  omit?: readonly ('access_token' | 'id_token' | 'client_info' | 'refresh_token' | 'scope')[]
   /** Of the access token, in seconds. MSAL renews 300 seconds ahead, so less than 300 is expired at birth. */
   lifetime?: number
   /** Seconds until MSAL is to refresh ahead of time (`refresh_in`). */
   refreshIn?: number
   /** An OAuth error code, answered with status 400. */
   error?: string
-  /** The tenant that the tokens are of, where it is not the user's own: a guest's. */
+  /** The tenant that the tokens are of, where neither the user nor the authority says so. */
   tid?: string
+  /** Claims of the ID token, over its own; an undefined one is left out. */
+  idToken?: Record<string, unknown>
+  /** What is answered as `client_info`, over the user's own. */
+  clientInfo?: { uid: string; utid: string }
   /** What Entra ID demands with an error: a claims challenge. */
   claims?: string
   suberror?: string
@@ -76,6 +92,8 @@ export interface Held {
 interface Chain {
   readonly id: number
   readonly user: User
+  /** Where it began: a refresh token is refused elsewhere. */
+  place?: string
   readonly nonce?: string
   /** Of PKCE, S256. */
   readonly challenge?: string
@@ -92,7 +110,8 @@ type Configure = { [Section in keyof Configuration]?: Partial<Configuration[Sect
 const AUTHORITIES: Record<Flavour, string> = {
   entra: `https://login.microsoftonline.com/${TENANT_ID}`,
   b2c: 'https://contoso.b2clogin.com/contoso.onmicrosoft.com/b2c_1_signin',
-  ciam: 'https://contoso.ciamlogin.com/',
+  ciam: `https://contoso.ciamlogin.com/${TENANT_ID}`,
+  adfs: 'https://fs.contoso.example/adfs',
   oidc: 'https://idp.example',
 }
 
@@ -120,6 +139,8 @@ export class EntraStandIn implements INetworkModule {
     on_behalf_of: 0,
   }
   discoveryRequests = 0
+  /** The realms whose discovery documents name another issuer than they have. */
+  readonly issuers: Record<string, string> = {}
   /** How each grant is answered from now on. */
   readonly answers: { [G in Grant]?: Answer | ((request: TokenRequest) => Answer) } = {}
 
@@ -142,10 +163,13 @@ export class EntraStandIn implements INetworkModule {
     const guid = `${String(n).padStart(8, '0')}-0000-4000-8000-00000000a1d0`
     const name = of.name ?? `user ${n}`
     const uid =
-      of.uid ?? { entra: guid, ciam: guid, b2c: `${guid}-b2c_1_signin`, oidc: `user-${n}` }[this.flavour]
+      of.uid ??
+      { entra: guid, ciam: guid, b2c: `${guid}-${policyOf(this.authority)}`, adfs: guid, oidc: `user-${n}` }[
+        this.flavour
+      ]
     const utid = of.utid ?? TENANT_ID
     const tid = of.tid ?? utid
-    const sub = this.flavour === 'oidc' ? uid : hash(`${uid} ${tid} ${CLIENT_ID}`)
+    const sub = this.#namesNobody ? uid : hash(`${uid} ${tid} ${CLIENT_ID}`)
     return {
       uid,
       utid,
@@ -155,7 +179,7 @@ export class EntraStandIn implements INetworkModule {
       name,
       username: of.username ?? `${name.replaceAll(' ', '.')}@contoso.example`,
       sid: of.sid === undefined ? hash(`sid ${n}`) : of.sid,
-      homeAccountId: this.flavour === 'oidc' ? (of.sub ?? sub) : `${uid}.${utid}`,
+      homeAccountId: this.#namesNobody ? (of.sub ?? sub) : `${uid}.${utid}`,
     }
   }
 
@@ -218,21 +242,26 @@ export class EntraStandIn implements INetworkModule {
   }
 
   /** The `iss` of an ID token. */
-  issuerFor(tid: string): string {
-    if (this.flavour === 'entra') return `https://login.microsoftonline.com/${tid}/v2.0`
-    if (this.flavour === 'ciam') return `https://${tid}.ciamlogin.com/${tid}/v2.0`
-    const { origin, pathname } = new URL(this.authority)
-    return this.flavour === 'b2c' ? `${origin}/${tid}/v2.0/` : `${origin}${pathname}`.replace(/\/$/, '')
+  issuerFor(tid: string, authority: string = this.authority): string {
+    return issuerOf(this.flavour, authority, tid)
   }
 
+  /** The discovery document of an authority, whose URL ends in no slash. */
+  discovery(authority: string): Discovery {
+    const document = discoveryOf(this.flavour, authority)
+    return { ...document, issuer: this.issuers[authority] ?? document.issuer }
+  }
+
+  /** As its documentation has it, with no host as known that a user would not list. */
   configuration(cachePlugin?: ICachePlugin, overrides: Configure = {}): Configuration {
-    const known = [this.authority, this.issuerFor(TENANT_ID)].map((url) => new URL(url).host)
+    const { host } = new URL(this.authority)
+    const isKnown = this.flavour === 'entra' || host.endsWith('.ciamlogin.com')
     return {
       auth: {
         clientId: CLIENT_ID,
         clientSecret: 'not a secret',
         authority: this.authority,
-        ...(this.flavour === 'entra' ? {} : { knownAuthorities: known }),
+        ...(isKnown ? {} : { knownAuthorities: [host] }),
         ...overrides.auth,
       },
       cache: { ...(cachePlugin ? { cachePlugin } : {}), ...overrides.cache },
@@ -272,10 +301,8 @@ export class EntraStandIn implements INetworkModule {
   async sendGetRequestAsync<T>(url: string): Promise<NetworkResponse<T>> {
     this.discoveryRequests++
     const configuration = /^(.*?)(\/v2\.0)?\/\.well-known\/openid-configuration$/.exec(url)
-    if (configuration?.[1] !== undefined) return reply(200, this.#discovery(configuration[1]))
-    if (url.includes('/discovery/instance')) {
-      return reply(200, { tenant_discovery_endpoint: this.authority, metadata: [] })
-    }
+    if (configuration?.[1] !== undefined) return reply(200, this.discovery(configuration[1]))
+    if (url.includes('/discovery/instance')) return reply(200, instanceDiscovery(url))
     return reply(404, {})
   }
 
@@ -302,9 +329,16 @@ export class EntraStandIn implements INetworkModule {
     const answer = typeof configured === 'function' ? configured(request) : configured
     if (answer.error) return oauthError(answer.error, answer)
     if (grant === 'client_credentials') return reply(200, this.#appTokens(answer))
-    if (!chain) return oauthError('invalid_grant')
+    const place = placeOf(this.flavour, request.url)
+    if (!chain || (chain.place !== undefined && chain.place !== place)) return oauthError('invalid_grant')
     if (grant === 'authorization_code') this.#codes.delete(parameters.get('code') ?? '')
+    chain.place = place
     return reply(200, this.#userTokens(chain, request, answer))
+  }
+
+  /** Its answers have no `client_info`, so that MSAL names an account by its subject. */
+  get #namesNobody(): boolean {
+    return this.flavour === 'oidc' || this.flavour === 'adfs'
   }
 
   #begin(user: User, options: { nonce?: string; challenge?: string } = {}): Chain {
@@ -331,25 +365,37 @@ export class EntraStandIn implements INetworkModule {
     await hold?.released
   }
 
-  #userTokens(home: Chain, { grant, parameters }: TokenRequest, answer: Answer): object {
-    const { user } = home
-    const { tid } = answer
-    const guest =
-      tid === undefined
-        ? undefined
-        : { tid, oid: hash(`${user.uid} ${tid}`), sub: hash(`sub ${user.uid} ${tid}`) }
-    const chain: Chain = { ...home, user: { ...user, ...guest } }
+  #userTokens(home: Chain, request: TokenRequest, answer: Answer): object {
+    const { url, parameters } = request
+    const chain: Chain = { ...home, user: this.#signedInAt(home.user, url, answer.tid) }
+    const { user } = chain
     const granted = (parameters.get('scope') ?? '').split(' ').filter((scope) => scope !== 'offline_access')
     const body: Record<string, unknown> = {
       ...lifetime(answer),
       scope: granted.join(' '),
       access_token: this.#accessToken(chain, 'https://graph.microsoft.com'),
       refresh_token: this.#remember(random(this.#sizes.refresh_token), 'refresh_token', chain),
-      id_token: this.#idToken(chain, grant),
-      ...(this.flavour === 'oidc' ? {} : { client_info: encode({ uid: user.uid, utid: user.utid }) }),
+      id_token: this.#idToken(chain, request, answer.idToken),
+      ...(this.#namesNobody ? {} : { client_info: encode({ uid: user.uid, utid: user.utid }) }),
+      ...(answer.clientInfo === undefined ? {} : { client_info: encode(answer.clientInfo) }),
     }
     for (const member of answer.omit ?? []) delete body[member]
     return body
+  }
+
+  /** The user as the tenant, or the user flow, of a token endpoint knows them. */
+  #signedInAt(user: User, url: URL, answered: string | undefined): User {
+    const isOwnFlow = policyOf(url.href) === policyOf(this.authority)
+    if (this.flavour === 'b2c' && !isOwnFlow) {
+      const uid = user.uid.replace(/-b2c_1.*$/, `-${policyOf(url.href)}`)
+      return { ...user, uid, homeAccountId: `${uid}.${user.utid}` }
+    }
+    const named = this.flavour === 'entra' ? tenantAt(url) : undefined
+    const isOwn = named === undefined || named === tenantAt(new URL(this.authority))
+    const tid = answered ?? (isOwn ? undefined : named)
+    if (tid === undefined || tid === user.tid) return user
+    // A guest: the same person, under another object id and subject.
+    return { ...user, tid, oid: hash(`${user.uid} ${tid}`), sub: hash(`sub ${user.uid} ${tid}`) }
   }
 
   #appTokens(answer: Answer): object {
@@ -365,22 +411,25 @@ export class EntraStandIn implements INetworkModule {
     return this.#remember(token, 'access_token', chain)
   }
 
-  #idToken(chain: Chain, grant: Grant): string {
+  #idToken(chain: Chain, { grant, url }: TokenRequest, over: Record<string, unknown> = {}): string {
     const { oid, sub, tid, name, username, sid } = chain.user
     const now = Math.floor(Date.now() / 1000)
     const claims = {
-      iss: this.issuerFor(tid),
+      iss: this.issuerFor(tid, baseOf(url)),
       aud: CLIENT_ID,
       sub,
       name,
       preferred_username: username,
       ...(sid === null ? {} : { sid }),
-      ...(this.flavour === 'oidc' ? {} : { oid, ver: '2.0' }),
-      ...{ entra: { tid }, ciam: { tid }, b2c: { tfp: 'b2c_1_signin' }, oidc: {} }[this.flavour],
+      ...(this.#namesNobody ? {} : { oid, ver: '2.0' }),
+      ...{ entra: { tid }, ciam: { tid }, b2c: { tfp: policyOf(url.href) }, adfs: {}, oidc: {} }[
+        this.flavour
+      ],
       ...(grant === 'authorization_code' && chain.nonce !== undefined ? { nonce: chain.nonce } : {}),
       iat: now,
       nbf: now,
       exp: now + 3600,
+      ...over,
     }
     return this.#remember(jwt(claims, this.#sizes.id_token), 'id_token', chain)
   }
@@ -389,17 +438,6 @@ export class EntraStandIn implements INetworkModule {
     const homeAccountId = chain?.user.homeAccountId ?? ''
     this.#issued.set(token, { token, kind, homeAccountId, chain: chain?.id ?? 0 })
     return token
-  }
-
-  #discovery(base: string): object {
-    const path = this.flavour === 'oidc' ? '/oauth2' : '/oauth2/v2.0'
-    return {
-      issuer: this.issuerFor(TENANT_ID),
-      authorization_endpoint: `${base}${path}/authorize`,
-      token_endpoint: `${base}${path}/token`,
-      end_session_endpoint: `${base}${path}/logout`,
-      jwks_uri: `${base}/discovery/v2.0/keys`,
-    }
   }
 }
 

@@ -352,6 +352,36 @@ void Promise.reject(new Error('nobody handles this'))`,
     'error',
   ],
 
+  // Where a sign-in was made
+  'tenant of the sign-in forgotten': [
+    'describeForMsal',
+    '? tenantIdOf(cache, realm) : undefined',
+    '? undefined : undefined',
+  ],
+  'authority of the sign-in forgotten': [
+    'AccountPlugin.home',
+    'trusts(url) ? url : configured',
+    'trusts(url) ? configured : configured',
+  ],
+  'names of a cloud told apart': ['underOneName', 'cloudOf(name)', "cloudOf('no ' + name)"],
+  'issuers not compared': [
+    'isSameIssuer',
+    "return one.issuer !== '' && one.issuer === other.issuer",
+    "return one.issuer !== '' || other.issuer !== ''",
+  ],
+  'hosts not compared': ['isSameHost', 'other.hosts.includes(host)', 'other.hosts.includes(host) || true'],
+  'app token of any grant': ['AppPlugin.commit', 'if (!followsLoad &&', 'if (!followsLoad && false &&'],
+  'iss of the ID token not checked': [
+    'checkVoucher',
+    'if (authority.vouchesForItself && commonIssuer(String(iss)) === authority.issuer) continue',
+    'if (authority.vouchesForItself || iss !== commonIssuer) continue',
+  ],
+  'iss of the response not checked': [
+    'completeSignIn',
+    'commonIssuer(issuer) !== authority.issuer',
+    'commonIssuer(issuer) === undefined',
+  ],
+
   // Imports
   'import: a generation for each': [
     'importOne',
