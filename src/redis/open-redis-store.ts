@@ -20,8 +20,6 @@ export interface RedisStore extends KeyvLike {
  * @throws {ConfigurationError} naming the option. Where `@keyv/redis` is not installed, the first call throws it
  * @example
  * ```ts
- * import { openRedisStore } from 'msal-keyv/redis'
- *
  * const msal = new ConfidentialClients(configuration, { store: openRedisStore('redis://127.0.0.1:6379') })
  * ```
  */

@@ -71,7 +71,7 @@ export function resolveRedisOptions(options: string | RedisStoreOptions): RedisS
   }
   if (urls.length > 1 && !cluster && sentinelMaster === undefined) {
     throw new ConfigurationError(
-      'url may name several servers only with cluster: true or with sentinelMaster',
+      'url must name one server, or the nodes of a cluster, or Sentinels: use cluster: true or sentinelMaster',
     )
   }
   if (!isObject(tls)) {

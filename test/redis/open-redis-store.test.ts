@@ -68,7 +68,7 @@ describe('what is wrong with its options is said at once, and nothing of them is
     ['another protocol', 'http://user:secret@host', /^url must be like redis:/],
     ['no host', 'redis:///secret', /^url must be like redis:/],
     ['none', { url: [] }, /^url must name at least one/],
-    ['several servers', { url: [url, url] }, /^url may name several/],
+    ['several servers', { url: [url, url] }, /^url must name one server/],
     ['both', { url, cluster: true, sentinelMaster: 'secret' }, /exclude each other/],
     ['no name', { url, sentinelMaster: '' }, /^sentinelMaster must be/],
     ['a misspelt option', { url, servername: 'secret' }, /^servername is not an option/],
