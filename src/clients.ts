@@ -6,7 +6,7 @@ import type {
 } from '@azure/msal-node'
 import { type AccountRef, type HostSession, signInRef } from './accounts/identity.ts'
 import { ClientFactory } from './clients/client-factory.ts'
-import { RememberedAnswers, type RememberedAnswersOptions } from './clients/remembered-answers.ts'
+import { RememberedAnswers } from './clients/remembered-answers.ts'
 import {
   type AuthorizationResponse,
   beginSignIn,
@@ -37,7 +37,7 @@ export type ConfidentialClientsOptions = (
    * tokens and ID tokens, in memory, as long as MSAL would return them. Default `{ entries: 5000, bytes: 32 MiB }`;
    * `false` remembers none.
    */
-  rememberedAnswers?: RememberedAnswersOptions | false | undefined
+  rememberedAnswers?: { entries?: number | undefined; bytes?: number | undefined } | false | undefined
 }
 
 /**

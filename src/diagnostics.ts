@@ -1,22 +1,22 @@
 import { channel, type TracingChannel, tracingChannel } from 'node:diagnostics_channel'
 
-/** Why a record that is there counts as absent. */
-export type UnreadableRecordReason =
-  | 'unknown-key'
-  | 'tampered'
-  | 'wrong-record'
-  | 'plaintext'
-  | 'malformed'
-  | 'newer-version'
-  | 'expired'
-
 /**
  * What the channels carry: never a token, a key, or an account id in clear (P9). `key` is the name of a record in the
  * store, which is a digest.
  */
 export interface DiagnosticsEvents {
   /** A record that is there and counts as absent. */
-  'msal-keyv:unreadable-record': { key: string; reason: UnreadableRecordReason }
+  'msal-keyv:unreadable-record': {
+    key: string
+    reason:
+      | 'unknown-key'
+      | 'tampered'
+      | 'wrong-record'
+      | 'plaintext'
+      | 'malformed'
+      | 'newer-version'
+      | 'expired'
+  }
   /** A logout callback that names nobody known here. */
   'msal-keyv:unknown-session': { channel: 'front-channel' | 'back-channel' }
   /** A sign-in whose ID token is of an issuer that no `LogoutHandler` of this plugin takes callbacks of. */
@@ -31,9 +31,12 @@ export interface DiagnosticsEvents {
   'msal-keyv:dropped-entities': { count: number }
 }
 
+/** Why a record that is there counts as absent. */
+export type UnreadableRecordReason = DiagnosticsEvents['msal-keyv:unreadable-record']['reason']
+
 /** Traces (`start`, `end`, `asyncStart`, `asyncEnd`, `error`), as `tracing:<name>:<event>`. */
 export const TRACES = ['msal-keyv:load', 'msal-keyv:commit', 'msal-keyv:evict', 'msal-keyv:logout'] as const
-export type Trace = (typeof TRACES)[number]
+type Trace = (typeof TRACES)[number]
 
 const traces = new Map<Trace, TracingChannel<object>>(TRACES.map((name) => [name, tracingChannel(name)]))
 

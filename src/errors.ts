@@ -62,9 +62,6 @@ export class ConfigurationError extends MsalKeyvError {
   }
 }
 
-/** What was asked of the store when it failed. */
-export type StoreOperation = 'read' | 'write' | 'delete'
-
 /**
  * The store failed, or did not answer within `storeTimeout`. It never means that the user is signed out.
  *
@@ -74,12 +71,12 @@ export class StoreUnavailableError extends MsalKeyvError {
   override readonly code = 'ERR_STORE_UNAVAILABLE'
   override readonly status = 503
   /** What was asked of the store. */
-  readonly operation: StoreOperation
+  readonly operation: 'read' | 'write' | 'delete'
   /** True when the store gave no answer within `storeTimeout`. */
   readonly timedOut: boolean
 
   /** `cause` is copied without what it may quote of a record: its name, code, and redacted message. */
-  constructor(operation: StoreOperation, failure: { timedOut: boolean; cause?: unknown }) {
+  constructor(operation: 'read' | 'write' | 'delete', failure: { timedOut: boolean; cause?: unknown }) {
     super(
       failure.timedOut
         ? `the store did not answer a ${operation} in time`

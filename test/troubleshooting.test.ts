@@ -3,8 +3,8 @@ import { join } from 'node:path'
 import { AuthError, ClientAuthError, InteractionRequiredAuthError, ServerError } from '@azure/msal-node'
 import ts from 'typescript'
 import { describe, expect, test } from 'vitest'
-import * as library from '../src/index.ts'
 import { root, trackedFiles } from '../tools/tracked.ts'
+import * as library from './support/all-doors.ts'
 import { runSample, sampleUnder } from './support/run-sample.ts'
 
 const PAGE = 'docs/troubleshooting.md'
@@ -98,7 +98,9 @@ describe('the table of statuses', () => {
   /** The function, and errors of the library as it imports that. */
   const sample = (async () => {
     const begin = 'export function statusOf'
-    const together = { [begin]: `import * as own from '${join(root, 'src/index.ts')}'\n${begin}` }
+    const together = {
+      [begin]: `import * as own from '${join(root, 'test/support/all-doors.ts')}'\n${begin}`,
+    }
     const { statusOf, own } = await runSample<{ statusOf(error: unknown): number; own: typeof library }>(
       sampleUnder(PAGE, '## Which status to answer'),
       together,

@@ -1,7 +1,10 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, tracingChannel, unsubscribe } from 'node:diagnostics_channel'
-import { type DiagnosticsEvents, TRACES, type Trace } from '../../src/index.ts'
+import type { DiagnosticsEvents } from '../../src/index.ts'
 import type { RecordView } from './records.ts'
+
+const TRACES = ['msal-keyv:load', 'msal-keyv:commit', 'msal-keyv:evict', 'msal-keyv:logout'] as const
+type Trace = (typeof TRACES)[number]
 
 /** Something that was done in the demo, and what the library reported meanwhile. */
 export interface Action {

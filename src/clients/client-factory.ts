@@ -5,7 +5,7 @@ import {
   ProtocolMode,
 } from '@azure/msal-node'
 import { cloudOf } from '../accounts/origin.ts'
-import { ConfigurationError } from '../errors.ts'
+import { ConfigurationError, withStatus } from '../errors.ts'
 import type { Authorities, Authority } from '../msal/authority.ts'
 import { AuthorityMetadata, type KnownMetadata } from './authority-metadata.ts'
 import { sharedCredentials } from './credentials.ts'
@@ -53,7 +53,10 @@ export class ClientFactory implements Authorities {
     cachePlugin: ICachePlugin | undefined,
     authority: string = this.configured,
   ): Promise<ConfidentialClientApplication> {
-    return this.#make(authority, cachePlugin, await this.#metadata.of(authority))
+    const metadata = await this.#metadata.of(authority).catch((error: unknown) => {
+      throw withStatus(error)
+    })
+    return this.#make(authority, cachePlugin, metadata)
   }
 
   /** A client that reads the cache and asks nobody. */

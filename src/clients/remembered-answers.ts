@@ -4,13 +4,8 @@ import { checkOptions } from '../guards.ts'
 import type { Ahead } from '../kinds/cache-plugin.ts'
 import { type CallMemory, findAccessToken } from '../msal/call-memory.ts'
 
-/** How much a process keeps of the last answers. */
-export interface RememberedAnswersOptions {
-  /** At most so many. Default 5000. */
-  entries?: number | undefined
-  /** At most about so many bytes. Default 32 MiB. */
-  bytes?: number | undefined
-}
+/** How much a process keeps of the last answers: at most so many, of at most about so many bytes. */
+type Bounds = { entries?: number | undefined; bytes?: number | undefined }
 
 /** An answer that MSAL gave from the cache, and what it rests on. */
 interface Remembered {
@@ -42,12 +37,12 @@ const OVERHEAD = 2048
  */
 export class RememberedAnswers {
   readonly #answers = new Map<string, Remembered>()
-  readonly #most: Required<{ [Option in keyof RememberedAnswersOptions]: number }>
+  readonly #most: Required<{ [Option in keyof Bounds]: number }>
   #bytes = 0
   #sweeps: NodeJS.Timeout | undefined
 
   /** @throws {ConfigurationError} naming the option */
-  constructor(options: RememberedAnswersOptions | false | undefined) {
+  constructor(options: Bounds | false | undefined) {
     this.#most = bounds(options)
   }
 
@@ -127,7 +122,7 @@ export class RememberedAnswers {
   }
 }
 
-function bounds(options: RememberedAnswersOptions | false | undefined): { entries: number; bytes: number } {
+function bounds(options: Bounds | false | undefined): { entries: number; bytes: number } {
   if (options === false) return { entries: 0, bytes: 0 }
   const given = options === undefined ? {} : options
   const demand = 'rememberedAnswers must be false, or an object { entries, bytes }'

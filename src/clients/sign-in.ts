@@ -8,7 +8,7 @@ import type {
 import type { BegunSession } from '../accounts/accounts.ts'
 import type { HostSession } from '../accounts/identity.ts'
 import { commonIssuer } from '../accounts/origin.ts'
-import { AuthorizationResponseError, ConfigurationError } from '../errors.ts'
+import { AuthorizationResponseError, ConfigurationError, withStatus } from '../errors.ts'
 import { isObject, isString, isText } from '../guards.ts'
 import type { Backing } from '../kinds/cache-plugin.ts'
 import { SignInPlugin } from '../kinds/sign-in.ts'
@@ -227,7 +227,9 @@ async function redeem(
   const { code, nonce } = request
   // MSAL 3 looks for the nonce in the second argument, and later majors in the first.
   return client.acquireTokenByCode(request, { code, nonce }).catch((error: { errorCode?: unknown }) => {
-    throw error.errorCode === 'nonce_mismatch' ? new AuthorizationResponseError(error.errorCode) : error
+    throw error.errorCode === 'nonce_mismatch'
+      ? new AuthorizationResponseError(error.errorCode)
+      : withStatus(error)
   })
 }
 

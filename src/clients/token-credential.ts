@@ -11,41 +11,38 @@ export interface TokenCredential {
    * A token from the cache, or from the provider.
    * @param scopes of one resource
    */
-  getToken(scopes: string | string[], options?: GetTokenOptions): Promise<AccessToken>
+  getToken(
+    scopes: string | string[],
+    options?: {
+      /**
+       * The claims challenge of a resource (continuous access evaluation, step-up), decoded. The provider is asked, and
+       * its token takes the place of the one that the resource refused.
+       */
+      claims?: string | undefined
+      /** The tenant whose token the resource wants. */
+      tenantId?: string | undefined
+      /** Ends the wait with an `AbortError`. A request that is under way is finished, and its token kept. */
+      abortSignal?:
+        | {
+            readonly aborted: boolean
+            addEventListener(type: 'abort', listener: () => void): void
+            removeEventListener(type: 'abort', listener: () => void): void
+          }
+        | undefined
+    },
+  ): Promise<{
+    token: string
+    /** In milliseconds since 1970, like the next. */
+    expiresOnTimestamp: number
+    /** When to ask for a new one, where the provider has said so. */
+    refreshAfterTimestamp?: number
+    tokenType: 'Bearer'
+  }>
 }
 
-/** What of the Azure SDK's options matters here. Others are ignored. */
-export interface GetTokenOptions {
-  /**
-   * The claims challenge of a resource (continuous access evaluation, step-up), decoded. The provider is asked, and its
-   * token takes the place of the one that the resource refused.
-   */
-  claims?: string | undefined
-  /** The tenant whose token the resource wants. */
-  tenantId?: string | undefined
-  /** Ends the wait with an `AbortError`. A request that is under way is finished, and its token kept. */
-  abortSignal?: AbortSignalLike | undefined
-}
-
-/** The Azure SDK's, which every `AbortSignal` is. */
-export interface AbortSignalLike {
-  readonly aborted: boolean
-  addEventListener(
-    type: 'abort',
-    listener: (this: AbortSignalLike, event: unknown) => unknown,
-    options?: unknown,
-  ): void
-  removeEventListener(type: 'abort', listener: (this: AbortSignalLike, event: unknown) => unknown): void
-}
-
-/** A token and its times, in milliseconds since 1970. */
-export interface AccessToken {
-  token: string
-  expiresOnTimestamp: number
-  /** When to ask for a new one, where the provider has said so. */
-  refreshAfterTimestamp?: number
-  tokenType: 'Bearer'
-}
+type GetTokenOptions = NonNullable<Parameters<TokenCredential['getToken']>[1]>
+type AbortSignalLike = NonNullable<GetTokenOptions['abortSignal']>
+type AccessToken = Awaited<ReturnType<TokenCredential['getToken']>>
 
 /** What a credential asks MSAL for. */
 export interface TokenQuery {

@@ -1,6 +1,6 @@
 import type { AuthenticationResult } from '@azure/msal-node'
 import { report } from '../diagnostics.ts'
-import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
+import { ConfigurationError, StoreUnavailableError, withStatus } from '../errors.ts'
 import type { Ahead, RecordPlugin } from '../kinds/cache-plugin.ts'
 import { memoryOf } from '../msal/call-memory.ts'
 import type { ClientFactory } from './client-factory.ts'
@@ -60,7 +60,7 @@ export class Tokens {
     // MSAL adds to the request that it is given.
     const result = await plugin.ask(client, { ...request }, ahead).catch(async (error: unknown) => {
       await forgetIfRefused(error, plugin, ahead)
-      throw error
+      throw withStatus(error)
     })
     if (result === null) {
       throw new ConfigurationError('MSAL returned no token and no error: see docs/troubleshooting.md')

@@ -1,3 +1,6 @@
+import '../node-version.ts'
+
+export { GraphNotificationError } from '../errors.ts'
 export {
   type GraphLifecycleEvent,
   type GraphNotification,

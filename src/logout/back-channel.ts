@@ -1,10 +1,10 @@
-import {
+import type {
   errors,
-  type JWTHeaderParameters,
-  type JWTPayload,
-  type JWTVerifyGetKey,
-  type JWTVerifyOptions,
-  type JWTVerifyResult,
+  JWTHeaderParameters,
+  JWTPayload,
+  JWTVerifyGetKey,
+  JWTVerifyOptions,
+  JWTVerifyResult,
   jwtVerify,
 } from 'jose'
 import { LogoutCallbackError } from '../errors.ts'
@@ -73,28 +73,33 @@ async function verify(token: string, expected: LogoutTokenExpectations): Promise
     maxTokenAge: LONGEST_LIFE - CLOCK_TOLERANCE,
     clockTolerance: CLOCK_TOLERANCE,
   }
+  // Loaded here: it takes longer than all the rest of this library, and many hosts never see a logout token.
+  const { jwtVerify } = await import('jose/jwt/verify')
   try {
     return await jwtVerify(token, attributed(expected.keys), options)
   } catch (error) {
     if (!isMultipleMatchingKeys(error)) throw error
-    return verifyWithAnyOf(error, token, options)
+    return verifyWithAnyOf(error, jwtVerify, token, options)
   }
 }
 
 /** A token without `kid`, while the provider has two keys. */
 async function verifyWithAnyOf(
   keys: errors.JWKSMultipleMatchingKeys,
+  verifyWith: typeof jwtVerify,
   token: string,
   options: JWTVerifyOptions,
 ): Promise<JWTVerifyResult> {
+  let failure: unknown = keys
   for await (const key of keys) {
     try {
-      return await jwtVerify(token, key, options)
+      return await verifyWith(token, key, options)
     } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error
+      if (codeOf(error) !== BAD_SIGNATURE) throw error
+      failure = error
     }
   }
-  throw new errors.JWSSignatureVerificationFailed()
+  throw failure
 }
 
 /** Tells a token that names no key of the issuer from keys that could not be fetched. */
@@ -109,13 +114,23 @@ function attributed(keys: JWTVerifyGetKey): JWTVerifyGetKey {
   }
 }
 
-// By code: the function that finds keys may come with another copy of jose.
+// jose's errors, by their codes: the function that finds keys may come with another copy of it.
+const BAD_SIGNATURE = 'ERR_JWS_SIGNATURE_VERIFICATION_FAILED'
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown } | null)?.code
+}
+
 function isMultipleMatchingKeys(error: unknown): error is errors.JWKSMultipleMatchingKeys {
-  return (error as { code?: unknown } | null)?.code === errors.JWKSMultipleMatchingKeys.code
+  return codeOf(error) === 'ERR_JWKS_MULTIPLE_MATCHING_KEYS'
 }
 
 function isNoMatchingKey(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === errors.JWKSNoMatchingKey.code
+  return codeOf(error) === 'ERR_JWKS_NO_MATCHING_KEY'
+}
+
+function isUnacceptableClaim(error: unknown): error is errors.JWTClaimValidationFailed | errors.JWTExpired {
+  return codeOf(error) === 'ERR_JWT_CLAIM_VALIDATION_FAILED' || codeOf(error) === 'ERR_JWT_EXPIRED'
 }
 
 function callbackOf(
@@ -174,19 +189,17 @@ function keysUnavailable(error: unknown): LogoutCallbackError {
 /** jose's errors carry the claims, and some quote the header (P9): only what cannot is taken over. */
 function asCallbackError(error: unknown): LogoutCallbackError {
   if (error instanceof LogoutCallbackError) return error
-  if (error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired) {
-    return unacceptable(error.claim)
-  }
-  if (error instanceof errors.JWSSignatureVerificationFailed) {
+  if (isUnacceptableClaim(error)) return unacceptable(error.claim)
+  if (codeOf(error) === BAD_SIGNATURE) {
     return new LogoutCallbackError('the signature of the logout_token does not verify')
   }
   if (isNoMatchingKey(error)) {
     return new LogoutCallbackError('the logout_token is signed with a key that the issuer does not have')
   }
-  if (error instanceof errors.JOSEAlgNotAllowed) {
+  if (codeOf(error) === 'ERR_JOSE_ALG_NOT_ALLOWED') {
     return new LogoutCallbackError('the alg of the logout_token is not acceptable')
   }
-  if (error instanceof errors.JOSEError) {
+  if (String(codeOf(error)).startsWith('ERR_J')) {
     return new LogoutCallbackError('the logout_token is not a signed JWT')
   }
   // Such as a key that is too short, or one of another kind than `alg` needs.

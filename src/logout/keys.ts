@@ -1,17 +1,26 @@
-import {
-  createLocalJWKSet,
-  createRemoteJWKSet,
-  customFetch,
-  type JSONWebKeySet,
-  type JWTVerifyGetKey,
-} from 'jose'
+import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import { ConfigurationError } from '../errors.ts'
+import { isObject } from '../guards.ts'
 import { TENANT } from './issuer.ts'
 import { secureUrl } from './url.ts'
 
 const DISCOVERY_TIMEOUT = 5000
 /** How long a failed fetch is not repeated, in milliseconds: anybody can send tokens that need a key. */
 const FAILURE_COOLDOWN = 5000
+
+/** Keys as the provider publishes them: a JSON Web Key Set (RFC 7517 §5). */
+interface KeySet {
+  keys: readonly object[]
+}
+
+/**
+ * Finds the key that verifies a token, by the token's protected header: `createRemoteJWKSet` of `jose` makes one.
+ * @returns a key as Web Crypto, Node or RFC 7517 has it
+ */
+type KeyFinder = (
+  header: { alg: string; kid?: string },
+  token: { payload: string; protected?: string; signature: string },
+) => Promise<object> | object
 
 // Kept for the process, so that a host that passes new options with every request does not fetch keys every time.
 const remoteKeys = new Map<string, JWTVerifyGetKey>()
@@ -22,23 +31,37 @@ const discoveredKeys = new Map<string, JWTVerifyGetKey>()
  * unknown key id fetches them again, at most every 30 seconds; after a failure, nothing is fetched for five seconds.
  * @throws {ConfigurationError} when `jwks` cannot hold keys
  */
-export function keysOf(
-  issuer: string,
-  jwks: URL | JSONWebKeySet | JWTVerifyGetKey | undefined,
-): JWTVerifyGetKey {
+export function keysOf(issuer: string, jwks: URL | KeySet | KeyFinder | undefined): JWTVerifyGetKey {
   if (jwks === undefined) return cached(discoveredKeys, issuer, () => keysOfDiscovered(issuer))
-  if (typeof jwks === 'function') return jwks
+  if (typeof jwks === 'function') return jwks as JWTVerifyGetKey
   if (jwks instanceof URL) {
     const url = secureUrl(jwks.href)
     if (url === undefined) throw new ConfigurationError('jwks must be an https URL')
-    return cached(remoteKeys, url.href, () => keysAt(url))
+    return cached(remoteKeys, url.href, () => foundBy(() => keysAt(url)))
   }
-  try {
-    return createLocalJWKSet(jwks)
-  } catch {
+  if (!isKeySet(jwks)) {
     throw new ConfigurationError(
       'jwks must be a URL object, a JSON Web Key Set, or a function that finds a key',
     )
+  }
+  const keys = structuredClone(jwks)
+  return foundBy(async () => (await import('jose/jwks/local')).createLocalJWKSet(keys))
+}
+
+function isKeySet(value: unknown): value is JSONWebKeySet {
+  return isObject(value) && Array.isArray(value.keys) && value.keys.every(isObject)
+}
+
+/** Made when the first token needs a key, and again where that failed. */
+function foundBy(make: () => Promise<JWTVerifyGetKey>): JWTVerifyGetKey {
+  let made: Promise<JWTVerifyGetKey> | undefined
+  return async (header, token) => {
+    made ??= make().catch((error: unknown) => {
+      made = undefined
+      throw error
+    })
+    const find = await made
+    return find(header, token)
   }
 }
 
@@ -51,26 +74,19 @@ function cached<Value>(cache: Map<string, Value>, key: string, make: () => Value
 /** The discovery document is read once, and concurrent tokens share the request. */
 function keysOfDiscovered(issuer: string): JWTVerifyGetKey {
   const discover = withCooldown(() => discoverJwksUri(issuer))
-  let keys: Promise<JWTVerifyGetKey> | undefined
-  return async (header, token) => {
-    keys ??= discover().then(keysAt, (error: unknown) => {
-      keys = undefined
-      throw error
-    })
-    const find = await keys
-    return find(header, token)
-  }
+  return foundBy(async () => keysAt(await discover()))
 }
 
 /** jose's cooldown counts from the last success, so that without this it would repeat a failed fetch for each token. */
-function keysAt(url: URL): JWTVerifyGetKey {
+async function keysAt(url: URL): Promise<JWTVerifyGetKey> {
+  const { createRemoteJWKSet, customFetch } = await import('jose/jwks/remote')
   const fetchKeys = withCooldown(async (href: string, init: RequestInit) => {
     const document = await fetchJson('the key set', href, init)
-    createLocalJWKSet(document as JSONWebKeySet)
+    if (!isKeySet(document)) throw new Error('the key set is none')
     return document
   })
   return createRemoteJWKSet(url, {
-    [customFetch]: async (href, init) => Response.json(await fetchKeys(href, init)),
+    [customFetch]: async (href: string, init: RequestInit) => Response.json(await fetchKeys(href, init)),
   })
 }
 

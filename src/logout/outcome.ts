@@ -1,13 +1,6 @@
 import { LogoutCallbackError, type MsalKeyvError } from '../errors.ts'
 import type { LogoutCallback } from './parse.ts'
 
-/** A sign-in that a logout callback ended. */
-export interface EndedSession {
-  homeAccountId: string
-  /** The provider's session that the callback named. */
-  sid?: string | undefined
-}
-
 /**
  * The answer to a logout callback, and what it did. `new Response(o.body, o)` and
  * `res.status(o.status).set(o.headers).send(o.body)` both work.
@@ -26,13 +19,19 @@ export interface LogoutOutcome {
    * - `failed`: see `error`; some accounts may have been evicted
    */
   result: 'evicted' | 'session-ended' | 'unknown-session' | 'issuer-mismatch' | 'stale-session' | 'failed'
-  /** The accounts whose tokens are gone, so that the host can end their own sessions. */
-  evicted: EndedSession[]
+  /**
+   * The accounts whose tokens are gone, so that the host can end their own sessions. `sid` is the provider's session
+   * that the callback named.
+   */
+  evicted: { homeAccountId: string; sid?: string | undefined }[]
   /** With `ends: 'session'`: the sessions that ended while their account goes on in others. */
-  endedAlone: EndedSession[]
+  endedAlone: { homeAccountId: string; sid?: string | undefined }[]
   callback?: LogoutCallback
   error?: MsalKeyvError
 }
+
+/** A sign-in that a logout callback ended. */
+export type EndedSession = LogoutOutcome['evicted'][number]
 
 // Back-Channel Logout 1.0 §2.8, Front-Channel Logout 1.0 §3.
 const HEADERS = { 'cache-control': 'no-store' }

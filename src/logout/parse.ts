@@ -1,4 +1,3 @@
-import type { JSONWebKeySet, JWTVerifyGetKey } from 'jose'
 import { ConfigurationError, LogoutCallbackError } from '../errors.ts'
 import { checkOptions, isName } from '../guards.ts'
 import { type BackChannelCallback, type LogoutTokenExpectations, parseBackChannel } from './back-channel.ts'
@@ -20,10 +19,18 @@ export interface LogoutOptions {
    */
   issuer: string
   /**
-   * The keys that verify back-channel tokens, or their URL. Default: the `jwks_uri` of the issuer's
+   * The keys that verify back-channel tokens, their URL, or a function that finds the key of a token by its protected
+   * header, such as `createRemoteJWKSet` of jose makes one. Default: the `jwks_uri` of the issuer's
    * discovery document, read when the first token arrives.
    */
-  jwks?: URL | JSONWebKeySet | JWTVerifyGetKey | undefined
+  jwks?:
+    | URL
+    | { keys: readonly object[] }
+    | ((
+        header: { alg: string; kid?: string },
+        token: { payload: string; protected?: string; signature: string },
+      ) => Promise<object> | object)
+    | undefined
   /** The signature algorithms of back-channel tokens, as registered for ID tokens. Default `['RS256']`. */
   algorithms?: readonly string[] | undefined
 }

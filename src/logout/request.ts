@@ -2,23 +2,26 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { ConfigurationError } from '../errors.ts'
 
-/** The headers of a {@link CallbackRequest}: a web `Headers`, or names and values, names in any letter case. */
-export type CallbackRequestHeaders =
-  | { get(name: string): string | null }
-  | { readonly [name: string]: string | readonly string[] | undefined }
-
 /**
  * A request as the host's framework has it: a web `Request` (Hono, Next.js, Remix …), a Node `IncomingMessage`
  * (`node:http`, Express, Koa's `ctx.req`), or anything with these members, such as Fastify's request.
  *
  * `url` is absolute, or a path; only its query matters. `body` is a string, a `Buffer`, `URLSearchParams`, `FormData`
  * or the object that a body parser made of it; without it, the body of an `IncomingMessage` is read here.
- * Without `headers`, the content type is not checked.
+ * `headers` is a web `Headers`, or names and values, names in any letter case. Without `headers`, the content type is not checked.
  */
 export type CallbackRequest =
   | Request
   | IncomingMessage
-  | { method: string; url: string; headers?: CallbackRequestHeaders | undefined; body?: unknown }
+  | {
+      method: string
+      url: string
+      headers?:
+        | { get(name: string): string | null }
+        | { readonly [name: string]: string | readonly string[] | undefined }
+        | undefined
+      body?: unknown
+    }
 
 /** A request that nobody can accept. The endpoint that reads it turns this into an error of its own. */
 export class BadRequestError extends Error {}

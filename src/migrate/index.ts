@@ -1,3 +1,4 @@
+import '../node-version.ts'
 import { type AccountRef, type HostSession, signInRef } from '../accounts/identity.ts'
 import { reportMalformed } from '../diagnostics.ts'
 import { parseCache } from '../msal/schema.ts'

@@ -4,30 +4,30 @@ import { StoreUnavailableError } from '../errors.ts'
 import { type Adapter, adapterOf, isProven, type KeyvLike } from './adapter.ts'
 import type { KeyvStore } from './keyv-store.ts'
 
-/** Something about the store that works now and will cost later. `code` never changes. */
-export interface StoreWarning {
-  code:
-    | 'no-ttl'
-    | 'key-prefix'
-    | 'silent-failures'
-    | 'offline-queue'
-    | 'eviction-policy'
-    | 'unproven-adapter'
-    | 'small-records'
-    | 'short-lifetime'
-    | 'deletes-on-miss'
-  /** What it is, what it costs, and what to set. */
-  message: string
-}
-
 /** What a probe of the store found. */
 export interface StoreCheck {
   /** How long writing, reading back and deleting a record took, in milliseconds. */
   milliseconds: number
   /** False where evictions do not hold over this store: `short-lifetime` or `deletes-on-miss` is among the warnings. */
   supported: boolean
-  warnings: StoreWarning[]
+  /** What works now and will cost later. `code` never changes. */
+  warnings: {
+    code:
+      | 'no-ttl'
+      | 'key-prefix'
+      | 'silent-failures'
+      | 'offline-queue'
+      | 'eviction-policy'
+      | 'unproven-adapter'
+      | 'small-records'
+      | 'short-lifetime'
+      | 'deletes-on-miss'
+    /** What it is, what it costs, and what to set. */
+    message: string
+  }[]
 }
+
+type StoreWarning = StoreCheck['warnings'][number]
 
 const MINUTE = 60_000
 const NO_TTL_AFTER = 20

@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { oneForAllCopies, SharedKnowledge } from '../copies.ts'
-import { ConfigurationError, type StoreOperation, StoreUnavailableError } from '../errors.ts'
+import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
 import { adapterOf, isInMap, isProven, isUnparseable, type KeyvLike, mayBeUnparseable } from './adapter.ts'
 
 /** What to write; the lifetime is in milliseconds. */
@@ -223,7 +223,7 @@ export class KeyvStore {
   }
 
   async #call<Result>(
-    operation: StoreOperation,
+    operation: StoreUnavailableError['operation'],
     run: (call: Call) => Promise<Result>,
     timeout: number = this.#timeout,
   ): Promise<Result> {

@@ -3,15 +3,12 @@ import type {
   TokenCredential as SdkTokenCredential,
 } from '@azure/core-auth'
 import { expectTypeOf, test } from 'vitest'
-import type {
-  AbortSignalLike,
-  ConfidentialClients,
-  GetTokenOptions,
-  PendingSignIn,
-  TokenCredential,
-} from '../../src/index.ts'
+import type { ConfidentialClients, PendingSignIn, TokenCredential } from '../../src/index.ts'
 
 // Checked by the compiler (`npm run types`); nothing of this runs.
+type GetTokenOptions = NonNullable<Parameters<TokenCredential['getToken']>[1]>
+type AbortSignalLike = NonNullable<GetTokenOptions['abortSignal']>
+
 declare const msal: ConfidentialClients
 declare const pending: PendingSignIn
 declare const session: { pending?: PendingSignIn }

@@ -1,12 +1,11 @@
 import { Keyv } from 'keyv'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import {
-  ConfidentialClients,
   type GraphNotificationCollection,
   GraphNotificationError,
-  type HostSession,
   parseGraphNotification,
-} from '../../src/index.ts'
+} from '../../src/graph/index.ts'
+import { ConfidentialClients, type HostSession } from '../../src/index.ts'
 import { EntraStandIn, SCOPES, TENANT_ID, type User } from '../support/entra.ts'
 import { GraphStandIn } from '../support/graph.ts'
 import { userNotification } from '../support/graph-notifications.ts'

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { globSync, readFileSync, writeFileSync } from 'node:fs'
+import { globSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import * as library from '../../src/index.ts'
+import { doors, entries } from '../../tools/api/doors.ts'
 import { makeConsumer, pack } from '../../tools/pack.ts'
 import { root } from '../../tools/tracked.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
@@ -45,27 +46,61 @@ describe('the packed library', () => {
     expect(JSON.parse(await output('require.cjs', code))).toEqual(Object.keys(library).sort())
   })
 
-  test('there is one copy: a plugin that was imported fits a handler that was required (F20)', async () => {
+  test('a plugin that was imported fits a handler that was required, and errors of both are known (F20)', async () => {
     const code = `
-      const { LogoutHandler, KeyvCachePlugin } = require('msal-keyv')
+      const { LogoutHandler, KeyvCachePlugin, ConfigurationError } = require('msal-keyv')
       const { Keyv } = require('keyv')
       import('msal-keyv').then((imported) => {
         const plugin = new imported.KeyvCachePlugin({ store: new Keyv(), clientId: 'app' })
         new LogoutHandler(plugin, { issuer: 'https://idp.example' })
-        console.log(imported.KeyvCachePlugin === KeyvCachePlugin)
+        const error = new imported.ConfigurationError('it')
+        console.log(imported.KeyvCachePlugin !== KeyvCachePlugin && error instanceof ConfigurationError)
       })`
     expect(await output('both.cjs', code)).toBe('true')
   })
 
-  test('holds code once, no source maps and nothing of the toolbox', () => {
-    const files = globSync('**', { cwd: join(consumer, 'node_modules/msal-keyv'), withFileTypes: true })
-    const names = files.filter((file) => file.isFile()).map(({ name }) => name)
-    expect(names.filter((name) => /\.[cm]?[jt]s(\.map)?$/.test(name)).sort()).toEqual([
-      'index.d.ts',
-      'index.js',
-    ])
-    const code = readFileSync(join(consumer, 'node_modules/msal-keyv/dist/index.js'), 'utf8')
-    expect(code).not.toContain('sourceMappingURL')
+  test.each(Object.keys(doors))('%s has the same for import and for require', async (door) => {
+    const code = `import('${door}').then((it) => console.log(Object.keys(it).sort().join()))`
+    const required = `console.log(Object.keys(require('${door}')).sort().join())`
+    expect(await output('door.mjs', code)).toBe(await output('door.cjs', required))
+  })
+
+  test.each([
+    ['import', 'host.mjs', (name: string) => `import * as it from '${name}';`],
+    ['require', 'host.cjs', (name: string) => `const it = require('${name}');`],
+  ])("a host that uses %s gets errors of its own MSAL's classes (R1)", async (_, file, load) => {
+    const code = `${load('msal-keyv')}
+      ${load('@azure/msal-node').replace(/\bit\b/, 'msal')}
+      ${load('keyv').replace(/\bit\b/, 'keyv')}
+      const auth = { clientId: 'app', clientSecret: 'not a secret' }
+      const clients = new it.ConfidentialClients({ auth }, { store: new keyv.Keyv() })
+      clients.acquireTokenSilent('nobody', { scopes: ['User.Read'] }).catch((error) => {
+        console.log(error instanceof msal.InteractionRequiredAuthError, error.errorCode)
+      })`
+    expect(await output(file, code)).toBe('true no_tokens_found')
+  })
+
+  test('holds no source maps and nothing of the toolbox, and takes 950 kB at most', () => {
+    const folder = join(consumer, 'node_modules/msal-keyv')
+    const files = globSync('**', { cwd: folder, withFileTypes: true }).filter((file) => file.isFile())
+    const code = files.map(({ name }) => name).filter((name) => /\.[cm]?[jt]s(\.map)?$/.test(name))
+    const built = [
+      'cli.js',
+      ...Object.keys(entries()).flatMap((name) => [
+        `${name}.js`,
+        `${name}.cjs`,
+        `${name}.d.ts`,
+        `${name}.d.cts`,
+      ]),
+    ]
+    expect(code).toEqual(expect.arrayContaining(built))
+    // What doors share.
+    const others = code.filter((name) => !built.includes(name))
+    expect(others.filter((name) => !/-[\w-]{8}\.(js|cjs|d\.ts|d\.cts)$/.test(name))).toEqual([])
+    const text = readFileSync(join(folder, 'dist/index.js'), 'utf8')
+    expect(text).not.toContain('sourceMappingURL')
+    const size = files.reduce((sum, { parentPath, name }) => sum + statSync(join(parentPath, name)).size, 0)
+    expect(size).toBeLessThanOrEqual(950_000)
   })
 
   test.each([

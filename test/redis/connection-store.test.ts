@@ -2,13 +2,8 @@ import { once } from 'node:events'
 import { Redis } from 'ioredis'
 import { afterEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import type { KeyvLike } from '../../src/index.ts'
-import {
-  ConfigurationError,
-  type IoredisConnection,
-  type KeyvCachePlugin,
-  RedisConnectionStore,
-  StoreUnavailableError,
-} from '../../src/index.ts'
+import { ConfigurationError, type KeyvCachePlugin, StoreUnavailableError } from '../../src/index.ts'
+import { type IoredisConnection, RedisConnectionStore } from '../../src/redis/index.ts'
 import { FaultyHost, watchForCrashes } from '../faults/host.ts'
 import { OPERATIONS } from '../faults/table.ts'
 import { CLIENT_ID } from '../support/entra.ts'

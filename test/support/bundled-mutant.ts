@@ -3,7 +3,7 @@ import { build } from 'esbuild'
 import { changedFile, fileDeclaring } from './changed-file.ts'
 import type { MutantName } from './mutants.ts'
 
-const LIBRARY = join(import.meta.dirname, '../../src/index.ts')
+const LIBRARY = join(import.meta.dirname, 'all-doors.ts')
 
 /**
  * Writes the library, or the module of it that declares `declared`, broken on purpose, to `outfile`. All in one file:

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import ts from 'typescript'
+import { doors, reportName } from '../../tools/api/doors.ts'
 import type { Sample } from './samples.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -11,11 +12,8 @@ export function withImports(sample: Sample): Sample {
   const { code } = sample
   const isUsed = (name: string) => new RegExp(`\\b${name}\\b`).test(code)
   const isThere = (name: string) => new RegExp(`^import .*\\b${name}\\b`, 'm').test(code)
-  const exported = readFileSync(join(root, 'etc/msal-keyv.api.md'), 'utf8').matchAll(
-    /^export (?:abstract )?(?:class|const|function|interface|type) (\w+)/gm,
-  )
   const packages: Readonly<Record<string, readonly string[]>> = {
-    'msal-keyv': [...exported].map(([, name = '']) => name),
+    ...Object.fromEntries(Object.keys(doors).map((door) => [door, exportsOf(door)])),
     '@azure/msal-node': ['type AccountInfo', 'ConfidentialClientApplication'],
     '@microsoft/microsoft-graph-client': ['Client'],
     '@microsoft/microsoft-graph-client/authProviders/azureTokenCredentials/index.js': [
@@ -34,6 +32,12 @@ export function withImports(sample: Sample): Sample {
   })
   // On the line that is there, so that the lines count as in the document.
   return { ...sample, code: [...imports, code].join('; ') }
+}
+
+function exportsOf(door: string): string[] {
+  const report = readFileSync(join(root, 'etc', reportName(door)), 'utf8')
+  const exported = report.matchAll(/^export (?:abstract )?(?:class|const|function|interface|type) (\w+)/gm)
+  return [...exported].map(([, name = '']) => name)
 }
 
 /**
@@ -80,7 +84,10 @@ function compilerOptions(): ts.CompilerOptions {
   return {
     ...ts.parseJsonConfigFileContent(config, ts.sys, root).options,
     moduleDetection: ts.ModuleDetectionKind.Force,
-    paths: { 'msal-keyv': [join(root, 'src/index.ts')] },
+    paths: {
+      'msal-keyv': [join(root, 'src/index.ts')],
+      'msal-keyv/*': [join(root, 'src/*/index.ts')],
+    },
   }
 }
 

@@ -1,6 +1,6 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type * as Library from '../../src/index.ts'
+import type * as Library from './all-doors.ts'
 import { bundleMutant } from './bundled-mutant.ts'
 import type { MutantName } from './mutants.ts'
 

@@ -219,6 +219,12 @@ void Promise.reject(new Error('nobody handles this'))`,
   'another version': ['PACKAGE_VERSION', "'0.0.1'"],
   'another protocol of the store': ['stores', "'1'", "'0'"],
   'copies do not know each other': ['REGISTRY', "Symbol('msal-keyv')"],
+  'jose is loaded at once': [
+    'verify',
+    "const { jwtVerify } = await import('jose/jwt/verify')",
+    "const { jwtVerify } = require('jose/jwt/verify')",
+  ],
+  'MSAL says which status to answer': ['withStatus', '{ return error }'],
   'errors are of one copy': ['OURS', "Symbol('msal-keyv:error')"],
   'errors are named by their classes': ['ConfigurationError.name', '{ return this.constructor.name }'],
   'errors quote SyntaxErrors': ['redacted', "name === 'SyntaxError' || ", ''],
@@ -246,7 +252,7 @@ void Promise.reject(new Error('nobody handles this'))`,
        try {
          return Object(JSON.parse(Buffer.from(part, 'base64url').toString()))
        } catch {
-         throw new errors.JWTInvalid('no JSON')
+         throw Object.assign(new Error('no JSON'), { code: 'ERR_JWT_INVALID' })
        }
      }
      const [header, payload] = token.split('.')

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { build } from 'esbuild'
-import type * as Library from '../../src/index.ts'
+import type * as Library from './all-doors.ts'
 import { changedFile } from './changed-file.ts'
 import type { MutantName } from './mutants.ts'
 
-const LIBRARY = new URL('../../src/index.ts', import.meta.url).pathname
+const LIBRARY = new URL('./all-doors.ts', import.meta.url).pathname
 const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
 
 /**

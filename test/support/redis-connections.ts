@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import * as nodeRedis5 from '@keyv/redis'
 import { Cluster, Redis } from 'ioredis'
 import * as nodeRedis6 from 'redis'
-import type { IoredisConnection, NodeRedisConnection } from '../../src/index.ts'
+import type { IoredisConnection, NodeRedisConnection } from '../../src/redis/index.ts'
 
 export interface OpenedConnection {
   readonly connection: IoredisConnection | NodeRedisConnection

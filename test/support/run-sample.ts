@@ -23,7 +23,10 @@ export function sampleModule(
   replaced: Readonly<Record<string, string>>,
   names: readonly string[],
 ): string {
-  let source = code.replaceAll("from 'msal-keyv'", `from '${join(root, 'src/index.ts')}'`)
+  let source = code.replace(
+    /from 'msal-keyv(\/\w+)?'/g,
+    (_, door = '') => `from '${join(root, 'src', door, 'index.ts')}'`,
+  )
   for (const [text, replacement] of Object.entries(replaced)) {
     if (!source.includes(text)) throw new Error(`the sample does not say ${text}`)
     source = source.replaceAll(text, replacement)

@@ -3,12 +3,13 @@
 import { cp, glob, mkdir, readFile, rm } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { root } from '../tracked.ts'
+import { doors, reportName } from './doors.ts'
 import { withoutExample } from './examples.ts'
 import { writeReference } from './reference.ts'
 import { writeReport } from './report.ts'
 import { knownWithoutExample } from './without-example.ts'
 
-const reportName = 'msal-keyv.api.md'
+const reports = Object.keys(doors).map(reportName)
 const folder = join(root, '.cache/api')
 await rm(folder, { recursive: true, force: true })
 await mkdir(folder, { recursive: true })
@@ -19,12 +20,12 @@ const { out: reference, warned } = await writeReference(folder)
 const problems = warned ? ['typedoc has found something to mend in the doc comments; see above'] : []
 problems.push(...examples())
 if (process.argv.includes('--check')) {
-  problems.push(...(await drift(report, join(root, 'etc'), reportName)))
+  for (const name of reports) problems.push(...(await drift(report, join(root, 'etc'), name)))
   problems.push(...(await drift(reference, join(root, 'docs/api'), '**/*.md')))
 } else {
   await rm(join(root, 'docs/api'), { recursive: true, force: true })
   await cp(reference, join(root, 'docs/api'), { recursive: true })
-  await cp(join(report, reportName), join(root, 'etc', reportName))
+  for (const name of reports) await cp(join(report, name), join(root, 'etc', name))
 }
 for (const problem of problems) console.error(problem)
 if (problems.length > 0) process.exitCode = 1

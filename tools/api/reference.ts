@@ -2,6 +2,7 @@ import { cp, glob, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Application, LogLevel } from 'typedoc'
 import { root } from '../tracked.ts'
+import { doors } from './doors.ts'
 
 /**
  * Writes the API reference, from the doc comments of `src`, as Markdown.
@@ -22,7 +23,7 @@ export async function writeReference(folder: string): Promise<{ out: string; war
   }
   const application = await Application.bootstrapWithPlugins({
     ...markdown,
-    entryPoints: [join(folder, 'src/index.ts')],
+    entryPoints: Object.values(doors).map((file) => join(folder, file)),
     tsconfig: join(folder, 'tsconfig.json'),
     out,
     name: 'API reference',
@@ -42,6 +43,8 @@ export async function writeReference(folder: string): Promise<{ out: string; war
   return { out, warned: application.logger.hasWarnings() }
 }
 
+const DOOR = /^src\/(?:graph|migrate|redis)\//
+
 /** typedoc leaves out the type of `@throws {Type}`, as TypeScript writes it; of a link it leaves nothing out. */
 async function copySource(folder: string): Promise<void> {
   const exported = await readFile(join(root, 'src/index.ts'), 'utf8')
@@ -50,7 +53,10 @@ async function copySource(folder: string): Promise<void> {
     const file = join(folder, name)
     const text = await readFile(file, 'utf8')
     const linked = text.replace(/@throws \{(\w+)\}/g, (_, type: string) =>
-      new RegExp(`\\b${type}\\b`).test(exported) ? `@throws {@link ${type}}` : `@throws \`${type}\``,
+      // A link leads to what the same door has.
+      !DOOR.test(name) && new RegExp(`\\b${type}\\b`).test(exported)
+        ? `@throws {@link ${type}}`
+        : `@throws \`${type}\``,
     )
     await writeFile(file, linked)
   }

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { Extractor, ExtractorConfig, ExtractorLogLevel } from '@microsoft/api-extractor'
 import { build } from 'tsup'
 import { root } from '../tracked.ts'
+import { doors, entries, reportName } from './doors.ts'
 
 /**
- * Writes the API report, `msal-keyv.api.md`, of the declarations as hosts get them.
+ * Writes an API report for each door, of the declarations as hosts get them.
  * @param folder a temporary one within the checkout, so that the declarations find what they import
  * @throws when the declarations do not compile
  */
@@ -14,23 +15,27 @@ export async function writeReport(folder: string): Promise<void> {
   await build({
     config: false,
     silent: true,
-    entry: { index: join(root, 'src/index.ts') },
+    entry: entries(),
     outDir: folder,
     format: 'esm',
     dts: { only: true },
   })
+  for (const door of Object.keys(doors)) reportDoor(folder, door)
+}
+
+function reportDoor(folder: string, door: string): void {
   const logLevel = ExtractorLogLevel.None
   const config = ExtractorConfig.prepare({
     configObjectFullPath: join(root, 'api-extractor.json'),
     packageJsonFullPath: join(root, 'package.json'),
     configObject: {
       projectFolder: root,
-      mainEntryPointFilePath: join(folder, 'index.d.ts'),
+      mainEntryPointFilePath: join(folder, `${door.split('/')[1] ?? 'index'}.d.ts`),
       newlineKind: 'lf',
       compiler: { tsconfigFilePath: join(root, 'tsconfig.json') },
       apiReport: {
         enabled: true,
-        reportFileName: 'msal-keyv.api.md',
+        reportFileName: reportName(door),
         reportFolder: folder,
         reportTempFolder: join(folder, 'temp'),
       },

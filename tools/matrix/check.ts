@@ -9,7 +9,7 @@ import { root } from '../tracked.ts'
 import type { Project, Runtime } from './install.ts'
 
 const run = promisify(execFile)
-const LIBRARY = /\/src\/index\.ts$/
+const LIBRARY = /\/src\/(?:(graph|migrate|redis)\/)?index\.ts$/
 
 /** Bundles the contract for projects that have installed the library. @returns the script */
 export async function bundleContract(folder: string): Promise<string> {
@@ -26,11 +26,18 @@ export async function bundleContract(folder: string): Promise<string> {
     esbuildPlugins: [
       {
         name: 'the installed library',
-        setup: (it) => it.onResolve({ filter: LIBRARY }, () => ({ path: 'msal-keyv', external: true })),
+        setup: (it) =>
+          it.onResolve({ filter: LIBRARY }, ({ path }) => ({ path: installed(path), external: true })),
       },
     ],
   })
   return join(folder, 'contract.mjs')
+}
+
+/** The door that a module of `src` is, as a host imports it. */
+function installed(path: string): string {
+  const [, door] = LIBRARY.exec(path) ?? []
+  return door === undefined ? 'msal-keyv' : `msal-keyv/${door}`
 }
 
 export interface ContractRun {
@@ -63,7 +70,10 @@ export async function runContract(
 /** The compiler's errors about a host's program, with `skipLibCheck` off, each on one line. */
 export async function compile(tsc: string, project: Project, resolution: string): Promise<string[]> {
   const program = await readFile(join(root, 'test/matrix/program.ts'), 'utf8')
-  await writeFile(join(project.folder, 'program.ts'), program.replace('../../src/index.ts', 'msal-keyv'))
+  await writeFile(
+    join(project.folder, 'program.ts'),
+    program.replace(/'[./]+\/src\/(?:\w+\/)?index\.ts'/g, (path) => `'${installed(path.slice(1, -1))}'`),
+  )
   const compilerOptions = {
     target: 'es2023',
     module: resolution === 'bundler' ? 'esnext' : resolution,

@@ -1,4 +1,4 @@
-import { RedisConnectionStore } from '../../../src/index.ts'
+import { RedisConnectionStore } from '../../../src/redis/index.ts'
 import { RedisCluster } from '../../support/redis-cluster.ts'
 import {
   clusterConnections,
