@@ -12,7 +12,7 @@ import type { SessionInfo } from './accounts/sessions.ts'
 import { TokenRecords } from './accounts/token-records.ts'
 import { SharedKnowledge } from './copies.ts'
 import { ConfigurationError } from './errors.ts'
-import { AccountPlugin } from './kinds/account.ts'
+import { AccountPlugin, signedInCache } from './kinds/account.ts'
 import { AppPlugin } from './kinds/app.ts'
 import type { Backing } from './kinds/cache-plugin.ts'
 import { LongRunningPlugin } from './kinds/long-running.ts'
@@ -86,7 +86,8 @@ export class KeyvCachePlugin implements ICachePlugin {
     const records = new Records(store, new Sealing(settings))
     const names = new KeyNames(settings)
     const accounts = new Accounts(records, names, ttl, settings.movedFrom)
-    this.#backing = { clientId, onCommitFailure, names, accounts, tokens: new TokenRecords(records, ttl) }
+    const tokens = new TokenRecords(records, accounts.links, ttl)
+    this.#backing = { clientId, onCommitFailure, names, accounts, tokens }
     backings.set(this, this.#backing)
     this.#signIn = new SignInPlugin(this.#backing)
     this.#check = () => checkStore(store, settings.store, GENERATION_LIFETIME)
@@ -202,7 +203,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * if (!(await plugin.isSignedIn(session))) res.redirect('/login')
    */
   async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
-    return (await this.#backing.accounts.load(signInRef(account))).signedIn !== undefined
+    return signedInCache(await this.#backing.accounts.load(signInRef(account))) !== undefined
   }
 
   /**

@@ -59,8 +59,8 @@ describe('a process that signs people in, serves them and refreshes has in its m
     expect(kinds.filter((kind) => kind !== 'id_token')).toEqual([])
   })
 
-  test('the refresh tokens, if what an answer rests on were cut out of the record', async () => {
-    const { url, remove } = await mutantLibrary('remembered: fingerprint cut out of the record')
+  test('the refresh tokens, if an answer rested on the record itself', async () => {
+    const { url, remove } = await mutantLibrary('remembered: the record itself')
     try {
       expect(await kindsInMemory('broken', {}, url)).toContain('refresh_token')
     } finally {

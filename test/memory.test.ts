@@ -82,11 +82,6 @@ test('remembered answers take what they are bounded by: no record with its refre
   expect(bytes).toBeLessThan(2.5 * MEGABYTE)
 })
 
-test('with a fingerprint that is cut out of the record, the record stays', async () => {
-  const broken = await mutant('remembered: fingerprint cut out of the record')
-  expect(await bytesRemembered(broken.ConfidentialClients)).toBeGreaterThan(3 * MEGABYTE)
-})
-
 test("MSAL's memory holds nothing of a sign-in that was stored (P12)", async () => {
   expect(await tokensInMemory(KeyvCachePlugin)).toEqual([])
   const broken = await mutant('memory keeps what was acquired')

@@ -25,7 +25,7 @@ import {
 } from './links.ts'
 import { decodeOrigin, encodeOrigin, type Origin, type Provider } from './origin.ts'
 import { describeSession, isLive, type SessionInfo } from './sessions.ts'
-import { listedRecords } from './token-records.ts'
+import { listedRecords, refusedTokens } from './token-records.ts'
 
 /** An account's valid partition. */
 export interface Partition {
@@ -62,9 +62,9 @@ export interface Eviction {
   existed: boolean
 }
 
-/** Forgets what it knows of an account. */
+/** Forgets what it knows of an account, by the key of its generation record. */
 interface EvictionListener {
-  forget(homeAccountId: string): void
+  forget(generationKey: string): void
 }
 
 /** What was read of an account, and for whom. */
@@ -155,10 +155,10 @@ export class AccountSnapshot {
     return isOther || this.isSessionEnded ? undefined : this.partition
   }
 
-  /** The digest of the refresh token that its provider has refused. */
-  get refused(): string | undefined {
+  /** The digests of refresh tokens that their provider has refused. */
+  get refused(): string[] {
     const { records, stored, keys } = this.#read
-    return recordIn(records.open(stored.get(keys.refusal), keys.refusal))?.body
+    return refusedTokens(recordIn(records.open(stored.get(keys.refusal), keys.refusal)))
   }
 
   /** Whether another record, that was read with it, says that the account is linked by this key. */
@@ -517,7 +517,9 @@ export class Accounts {
   evict(homeAccountIds: readonly string[]): Promise<Eviction[]> {
     const accounts = [...new Set(homeAccountIds)].map((id) => ({ id, keys: this.#names.account(id) }))
     const evict = async () => {
-      for (const { id } of accounts) for (const listener of this.#listeners) listener.deref()?.forget(id)
+      for (const { keys } of accounts) {
+        for (const listener of this.#listeners) listener.deref()?.forget(keys.generation)
+      }
       const fences = accounts.map(
         ({ keys: { generation } }) =>
           () =>

@@ -140,6 +140,13 @@ export class Links {
     )
   }
 
+  /** As {@link name}, for tokens that a session does not end by itself. */
+  nameAll(sessions: readonly ProviderSession[]): NamedLink[] {
+    return sessions.flatMap(({ issuer, ...session }) =>
+      this.#keysOf({ ...session, issuer }).map((key) => ({ key, issuer })),
+    )
+  }
+
   /** What a session's epoch is called by; undefined without a session. */
   digestOf({ sid, sessionState = sid }: ProviderSession): string | undefined {
     const name = sid ?? sessionState
@@ -161,11 +168,10 @@ export class Links {
     const found = this.#records.openAll(keys, stored)
     const records: StoredRecord[] = []
     for (const key of keys) {
-      const mine = named.filter((each) => each.key === key).map(({ issuer }) => ({ ...own, key, issuer }))
+      const links = readLinks(found.get(key))
+      const mine = ownLinks(key, links, named, own)
       const most = linkKind(key) === 'unsigned' ? MOST_UNSIGNED : MOST_ACCOUNTS
-      const others = readLinks(found.get(key)).filter(
-        ({ homeAccountId }) => homeAccountId !== own.homeAccountId,
-      )
+      const others = links.filter(({ homeAccountId }) => homeAccountId !== own.homeAccountId)
       const all = [...(await this.#live(others, most)), ...mine]
       // In an unsigned one the first stay: else an attacker could push them out.
       records.push(linkRecord(key, most === MOST_UNSIGNED ? all.slice(0, most) : all.slice(-most)))
@@ -197,6 +203,25 @@ export class Links {
       isValid(link.generation, decodeGeneration(stored.get(keyOf(link)), keyOf(link))),
     )
   }
+}
+
+/** An account's own rows under a key. One of the same sign-in lives on as long as it would have: it may lead to other tokens. */
+function ownLinks(
+  key: string,
+  links: readonly Link[],
+  named: readonly NamedLink[],
+  own: Omit<Link, 'key' | 'issuer'>,
+): Link[] {
+  const { homeAccountId, generation, expiresAt } = own
+  const before = links.filter(
+    (each) => each.homeAccountId === homeAccountId && each.generation === generation,
+  )
+  const rows = new Map(before.map((each) => [each.issuer, each]))
+  for (const { issuer } of named.filter((each) => each.key === key)) {
+    const latest = Math.max(expiresAt, rows.get(issuer)?.expiresAt ?? 0)
+    rows.set(issuer, { key, issuer, homeAccountId, generation, expiresAt: latest })
+  }
+  return [...rows.values()]
 }
 
 /** All links that an account names from now on: those it had, and new ones behind them. */

@@ -9,7 +9,8 @@ type Bounds = { entries?: number | undefined; bytes?: number | undefined }
 
 /** An answer that MSAL gave from the cache, and what it rests on. */
 interface Remembered {
-  readonly account: string
+  /** The key of the generation record of the account whose eviction ends it; empty for an application's own. */
+  readonly owner: string
   /** Of what the store held. */
   readonly fingerprint: string
   /** It is not handed out: {@link copyOf} is. */
@@ -23,7 +24,7 @@ interface Remembered {
 const DEFAULT_ENTRIES = 5000
 const DEFAULT_BYTES = 32 * 1024 * 1024
 /** MSAL's own: it renews a token so many seconds before it expires. */
-const RENEWAL_OFFSET = 300
+export const RENEWAL_OFFSET = 300
 /** How often what has expired is looked for, in milliseconds. */
 const SWEEP_INTERVAL = 60_000
 /** About what an answer takes beside its tokens and its fingerprint. */
@@ -65,16 +66,9 @@ export class RememberedAnswers {
 
   /**
    * Remembers an answer that MSAL gave from what was loaded, and would give again.
-   * @param account whose eviction ends it
    * @param memory that MSAL gave it from
    */
-  remember(
-    request: string,
-    loaded: Ahead,
-    account: string,
-    result: AuthenticationResult,
-    memory: CallMemory,
-  ): void {
+  remember(request: string, loaded: Ahead, result: AuthenticationResult, memory: CallMemory): void {
     const isBearer = result.tokenType.toLowerCase() === 'bearer'
     if (this.#most.entries === 0 || !result.fromCache || !isBearer) return
     const fingerprint = loaded.fingerprint()
@@ -90,9 +84,7 @@ export class RememberedAnswers {
     if (bytes > this.#most.bytes) return
     const previous = this.#answers.get(request)
     if (previous !== undefined) this.#forget(request, previous)
-    // V8 keeps a whole text, refresh tokens included, for as long as a part that was cut out of it.
-    const copy = Buffer.from(fingerprint).toString()
-    this.#answers.set(request, { account, fingerprint: copy, answer: result, from, until, bytes })
+    this.#answers.set(request, { owner: loaded.owner(), fingerprint, answer: result, from, until, bytes })
     this.#bytes += bytes
     for (const [oldest, answer] of this.#answers) {
       if (this.#answers.size <= this.#most.entries && this.#bytes <= this.#most.bytes) break
@@ -102,9 +94,9 @@ export class RememberedAnswers {
   }
 
   /** Forgets what is of this account. */
-  forget(account: string): void {
+  forget(owner: string): void {
     for (const [request, answer] of this.#answers) {
-      if (answer.account === account) this.#forget(request, answer)
+      if (answer.owner === owner) this.#forget(request, answer)
     }
   }
 

@@ -28,9 +28,11 @@ import {
   countEntities,
   emptyCache,
   isEmpty,
+  parseCache,
   providerSessions,
   type SerializedCache,
   unknownSections,
+  withoutRefused,
 } from '../msal/schema.ts'
 import { adoptOwnerless, divide, isOnBehalfOf, isOnlyOf, withoutEntities } from '../msal/split.ts'
 import { type Ahead, type Backing, RecordPlugin, type Write } from './cache-plugin.ts'
@@ -62,10 +64,6 @@ export class AccountPlugin extends RecordPlugin<AccountSnapshot, SilentRequest> 
 
   get key(): string {
     return this.backing.accounts.keyOf(this.#of.homeAccountId)
-  }
-
-  get account(): string {
-    return this.#of.homeAccountId
   }
 
   get question() {
@@ -121,10 +119,10 @@ export class AccountPlugin extends RecordPlugin<AccountSnapshot, SilentRequest> 
   }
 
   async ask(client: ConfidentialClientApplication, { tenantId: _, ...request }: SilentRequest, ahead: Ahead) {
-    const account = describeForMsal(this.account, this.#realm, ahead.read())
+    const account = describeForMsal(this.#of.homeAccountId, this.#realm, ahead.read())
     const result = await client.acquireTokenSilent({ ...request, account })
     if (result.account !== null) return result
-    return { ...result, account: describeAccount(memoryOf(client), this.account, result) }
+    return { ...result, account: describeAccount(memoryOf(client), this.#of.homeAccountId, result) }
   }
 
   protected load() {
@@ -145,6 +143,14 @@ export class AccountPlugin extends RecordPlugin<AccountSnapshot, SilentRequest> 
 
   protected originOf({ partition }: AccountSnapshot) {
     return partition && originOfStored(partition)
+  }
+
+  protected ownerOf(): string {
+    return this.backing.accounts.generationKeyOf(this.#of.homeAccountId)
+  }
+
+  protected override refusedIn({ refused }: AccountSnapshot): readonly string[] {
+    return refused
   }
 
   protected visible(loaded: AccountSnapshot): string | undefined {
@@ -227,14 +233,11 @@ export class AccountPlugin extends RecordPlugin<AccountSnapshot, SilentRequest> 
     const next = isIntact ? { ...own, ...unknownSections(shown) } : supersede(shown, fresh)
     const cache = withoutExpired(next, Date.now())
     const origin = this.#originAfter(fresh, loaded, followsLoad)
-    if (!isDeepStrictEqual(cache, shown)) await this.replace(loaded, cache, origin)
+    if (!isDeepStrictEqual(cache, shown)) await this.#replace(loaded, cache, origin)
   }
 
-  protected async replace(
-    loaded: AccountSnapshot,
-    cache: SerializedCache,
-    origin = this.originOf(loaded),
-  ): Promise<void> {
+  /** Stores a cache in place of what was loaded, or deletes that if nothing is of use any more. */
+  async #replace(loaded: AccountSnapshot, cache: SerializedCache, origin: Origin | undefined): Promise<void> {
     const { homeAccountId } = this.#of
     const expiresAt = usableUntil(cache)
     if (expiresAt > Date.now()) {
@@ -290,6 +293,14 @@ export class AccountPlugin extends RecordPlugin<AccountSnapshot, SilentRequest> 
         'sign in through a client whose cachePlugin is the KeyvCachePlugin itself',
     )
   }
+}
+
+/** What a host session, or whoever has the account's id, is signed in with. */
+export function signedInCache({ signedIn, refused }: AccountSnapshot): string | undefined {
+  if (signedIn === undefined || refused.length === 0) return signedIn?.cache
+  const cache = parseCache(signedIn.cache)
+  const isUsable = cache !== undefined && usableUntil(withoutRefused(cache, refused)) > Date.now()
+  return isUsable ? signedIn.cache : undefined
 }
 
 function nothingDone(): ConfigurationError {

@@ -56,7 +56,7 @@ export class AppPlugin extends TokenRecordPlugin<ClientCredentialRequest> {
       return acquired
     }
     const cache = withoutExpired(supersede(shown ?? emptyCache(), own), Date.now())
-    await this.store(loaded, { generation: undefined }, cache, lastUseOf(cache))
+    await this.store(loaded, { generation: undefined }, undefined, cache, lastUseOf(cache))
     return acquired
   }
 

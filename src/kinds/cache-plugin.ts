@@ -11,7 +11,14 @@ import { report, reportMalformed } from '../diagnostics.ts'
 import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
 import { type Authorities, type Authority, authorityIn } from '../msal/authority.ts'
 import { type Changes, holdsAccount, isBeingEmptied, Turn } from '../msal/memory.ts'
-import { emptyCache, isEmpty, type Readable, ReadableTexts, type SerializedCache } from '../msal/schema.ts'
+import {
+  emptyCache,
+  isEmpty,
+  Readable,
+  ReadableTexts,
+  type SerializedCache,
+  withoutRefused,
+} from '../msal/schema.ts'
 import { NO_OWNER, splitByOwner } from '../msal/split.ts'
 import type { Settings } from '../options.ts'
 import type { KeyNames } from '../records/key-names.ts'
@@ -61,6 +68,8 @@ export interface Ahead {
   expiresAt(): number
   /** Where its tokens come from. */
   origin(): Origin | undefined
+  /** The key of the generation record of the account whose eviction ends it; empty for an application's own. */
+  owner(): string
 }
 
 /**
@@ -111,6 +120,11 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
 
   /** What MSAL may see of it, in MSAL's own serialization. Nothing, if this throws. */
   protected abstract visible(loaded: Loaded): string | undefined
+
+  /** The digests of refresh tokens that MSAL is not shown, since their provider has refused them. */
+  protected refusedIn(_loaded: Loaded): readonly string[] {
+    return []
+  }
 
   /** Whether what was acquired may stay in MSAL's memory until the next load. */
   protected abstract mayStay(acquired: SerializedCache): boolean
@@ -229,6 +243,13 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     }
   }
 
+  #withoutRefused(readable: Readable, loaded: Loaded): Readable {
+    const refused = this.refusedIn(loaded)
+    if (refused.length === 0) return readable
+    const cache = withoutRefused(readable.cache, refused)
+    return cache === readable.cache ? readable : new Readable(JSON.stringify(cache), cache)
+  }
+
   protected async openAhead(): Promise<Opened<Loaded>> {
     this.#ahead = { loaded: await this.load() }
     return this.#ahead
@@ -238,8 +259,9 @@ export abstract class CachePlugin<Loaded> implements ICachePlugin {
     const text = this.visible(opened.loaded)
     if (text === undefined) return undefined
     if (opened.last?.text !== text) {
-      opened.last = { text, readable: texts.read(text) }
-      if (opened.last.readable === undefined) reportMalformed(this.key)
+      const readable = texts.read(text)
+      if (readable === undefined) reportMalformed(this.key)
+      opened.last = { text, readable: readable && this.#withoutRefused(readable, opened.loaded) }
     }
     return opened.last.readable
   }
@@ -256,6 +278,9 @@ export abstract class RecordPlugin<Loaded, Request extends object> extends Cache
   /** Where the tokens of what was loaded come from. */
   protected abstract originOf(loaded: Loaded): Origin | undefined
 
+  /** The key of the generation record of the account whose eviction ends an answer; empty for an application's own. */
+  protected abstract ownerOf(loaded: Loaded): string
+
   /** The authority to ask, which {@link asks} is told of. */
   abstract route(authorities: Authorities, request: Request, ahead: Ahead): Promise<string>
 
@@ -263,12 +288,6 @@ export abstract class RecordPlugin<Loaded, Request extends object> extends Cache
   get isAtHome(): boolean {
     return true
   }
-
-  /** Stores a cache in place of what was loaded, or deletes that if nothing is of use any more. */
-  protected abstract replace(loaded: Loaded, cache: SerializedCache): Promise<void>
-
-  /** The account whose eviction ends an answer; empty for an application's own token. */
-  abstract readonly account: string
 
   /** All that can change the answer to a request, beside the request: the kind of client, and whose tokens it is for. */
   abstract readonly question: unknown
@@ -292,24 +311,15 @@ export abstract class RecordPlugin<Loaded, Request extends object> extends Cache
       read: () => this.readable(opened)?.cache,
       expiresAt: () => this.recordOf(loaded)?.expiresAt ?? 0,
       origin: () => this.originOf(loaded),
+      owner: () => this.ownerOf(loaded),
     }
   }
 
   /**
-   * Takes refresh tokens that the provider has refused for good out of the record. Two store calls.
+   * Hides refresh tokens that the provider has refused for good.
    * @throws {StoreUnavailableError}
    */
-  async forgetRefreshTokens(refused: SerializedCache): Promise<void> {
-    const secrets = new Set(Object.values(refused.RefreshToken).map(({ secret }) => secret))
-    const { loaded, unlock } = await this.loadForWrite()
-    try {
-      const cache = this.readable({ loaded })?.cache ?? emptyCache()
-      const tokens = Object.entries(cache.RefreshToken)
-      const kept = tokens.filter(([, { secret }]) => !secrets.has(secret))
-      if (kept.length === tokens.length) return
-      await this.replace(loaded, { ...cache, RefreshToken: Object.fromEntries(kept) })
-    } finally {
-      unlock()
-    }
+  refuse(tokens: readonly string[]): Promise<void> {
+    return this.backing.tokens.refuse(this.key, tokens)
   }
 }

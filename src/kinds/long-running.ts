@@ -87,7 +87,9 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
     const adopted = write.followsLoad ? adoptOwnerless(unnamed, homeAccountId) : emptyCache()
     const fresh = mergeCaches(own, adopted)
     const found = findable(fresh, shown)
-    if (hasCredentials(found)) await this.#store(loaded, loaded.record, supersede(shown, found))
+    if (hasCredentials(found)) {
+      await this.#store(loaded, loaded.record, homeAccountId, supersede(shown, found))
+    }
     return others
   }
 
@@ -121,16 +123,19 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
     if (this.#pin.isEnded) throw new AccountEvictedError()
     this.#pin.join(generation)
     const base = loaded.record?.generation === generation ? shown : undefined
-    await this.#store(loaded, { generation, generationKey, origin }, supersede(base ?? emptyCache(), tokens))
+    const merged = supersede(base ?? emptyCache(), tokens)
+    await this.#store(loaded, { generation, generationKey, origin }, homeAccountId, merged)
   }
 
   async #store(
     loaded: TokenSnapshot,
     { generation, generationKey, origin }: Pick<StoredRecord, 'generation' | 'generationKey' | 'origin'>,
+    homeAccountId: string,
     tokens: SerializedCache,
   ): Promise<void> {
     const cache = withoutExpired(tokens, Date.now())
-    await this.store(loaded, { generation, generationKey, origin }, cache, usableUntil(cache))
+    const owner = { generation, generationKey, origin }
+    await this.store(loaded, owner, homeAccountId, cache, usableUntil(cache))
   }
 }
 

@@ -62,7 +62,13 @@ export class OnBehalfOfPlugin extends TokenRecordPlugin<OnBehalfOfRequest> {
     const fresh = { ...tokens, RefreshToken: {} }
     const merged = supersede((isSame ? shown : undefined) ?? emptyCache(), fresh)
     const cache = withoutExpired(merged, Date.now())
-    await this.store(loaded, { generation, generationKey }, cache, lastUseOf(cache))
+    await this.store(
+      loaded,
+      { generation, generationKey },
+      isUsers ? homeAccountId : undefined,
+      cache,
+      lastUseOf(cache),
+    )
   }
 }
 

@@ -1,10 +1,9 @@
 import { decodeOrigin } from '../accounts/origin.ts'
 import type { TokenSnapshot } from '../accounts/token-records.ts'
 import type { Authorities } from '../msal/authority.ts'
-import { usableUntil } from '../msal/merge.ts'
-import { isEmpty, type SerializedCache } from '../msal/schema.ts'
+import { isEmpty, providerSessions, type SerializedCache } from '../msal/schema.ts'
 import type { StoredRecord } from '../records/record.ts'
-import { checksumOf } from '../records/record.ts'
+import { digestOf } from '../records/record.ts'
 import { type Ahead, type Backing, RecordPlugin, type Write } from './cache-plugin.ts'
 
 export type TokenWrite = Write<TokenSnapshot>
@@ -24,10 +23,6 @@ export abstract class TokenRecordPlugin<Request extends { authority?: string }> 
     this.key = key
   }
 
-  get account(): string {
-    return ''
-  }
-
   protected load() {
     return this.backing.tokens.load(this.key)
   }
@@ -36,8 +31,8 @@ export abstract class TokenRecordPlugin<Request extends { authority?: string }> 
     return this.backing.tokens.loadForWrite(this.key)
   }
 
-  protected fingerprintOf({ record }: TokenSnapshot): string | undefined {
-    return record && `${record.generation} ${record.expiresAt} ${checksumOf(record.body)}`
+  protected fingerprintOf({ record, refused }: TokenSnapshot): string | undefined {
+    return record && `${record.generation} ${record.expiresAt} ${digestOf(record.body)} ${refused.join()}`
   }
 
   protected recordOf({ record }: TokenSnapshot) {
@@ -52,17 +47,20 @@ export abstract class TokenRecordPlugin<Request extends { authority?: string }> 
     return authority ?? authorities.configured
   }
 
+  protected ownerOf({ record }: TokenSnapshot): string {
+    return record?.generationKey ?? ''
+  }
+
+  protected override refusedIn({ refused }: TokenSnapshot): readonly string[] {
+    return refused
+  }
+
   protected visible({ record }: TokenSnapshot): string | undefined {
     return record?.body
   }
 
   protected mayStay(): boolean {
     return false
-  }
-
-  protected async replace(loaded: TokenSnapshot, cache: SerializedCache): Promise<void> {
-    const { generation, generationKey, origin } = loaded.record ?? { generation: undefined }
-    await this.store(loaded, { generation, generationKey, origin }, cache, usableUntil(cache))
   }
 
   /**
@@ -72,12 +70,16 @@ export abstract class TokenRecordPlugin<Request extends { authority?: string }> 
   protected async store(
     { record, expiresAt: latest }: TokenSnapshot,
     owner: Pick<StoredRecord, 'generation' | 'generationKey' | 'origin'>,
+    homeAccountId: string | undefined,
     cache: SerializedCache,
     end: number,
   ): Promise<void> {
     const expiresAt = Math.min(latest, end)
     if (expiresAt > Date.now()) {
-      await this.backing.tokens.write({ ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) })
+      await this.backing.tokens.write(
+        { ...owner, key: this.key, expiresAt, body: JSON.stringify(cache) },
+        homeAccountId === undefined ? undefined : { homeAccountId, sessions: providerSessions(cache) },
+      )
     } else if (record !== undefined) {
       await this.backing.tokens.delete(record)
     }

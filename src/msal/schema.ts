@@ -4,7 +4,7 @@ import { BoundedMap } from '../bounded-map.ts'
 import { ConfigurationError } from '../errors.ts'
 import { guidOf, isObject, isString, isText, parseJson } from '../guards.ts'
 import { claimsOf, readClaims } from '../jwt.ts'
-import { checksumOf } from '../records/record.ts'
+import { digestOf } from '../records/record.ts'
 
 /** MSAL's serialized cache, shared by all MSALs. Sections that this MSAL does not know survive as they are. */
 export type SerializedCache = JsonCache & Record<string, unknown>
@@ -143,13 +143,20 @@ export class ReadableTexts {
 
   /** Undefined for what is no token cache, or an empty one. */
   read(text: string): Readable | undefined {
-    const checksum = checksumOf(text)
-    if (this.#remembered.has(checksum)) return new Readable(text)
+    const digest = digestOf(text)
+    if (this.#remembered.has(digest)) return new Readable(text)
     const cache = parseCache(text)
     if (cache === undefined || isEmpty(cache)) return undefined
-    this.#remembered.set(checksum, true)
+    this.#remembered.set(digest, true)
     return new Readable(text, cache)
   }
+}
+
+/** A cache without refresh tokens that their provider has refused. @param digests of those */
+export function withoutRefused(cache: SerializedCache, digests: readonly string[]): SerializedCache {
+  const tokens = Object.entries(cache.RefreshToken)
+  const kept = tokens.filter(([, { secret }]) => !digests.includes(digestOf(secret)))
+  return kept.length === tokens.length ? cache : { ...cache, RefreshToken: Object.fromEntries(kept) }
 }
 
 /**

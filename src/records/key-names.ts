@@ -29,7 +29,12 @@ export interface AccountKeys {
 /** The keys of the account that has this generation record. */
 export function accountKeys(generationKey: string): AccountKeys {
   const name = generationKey.slice(0, -1)
-  return { partition: `${name}p`, generation: generationKey, list: `${name}i`, refusal: `${name}r` }
+  return {
+    partition: `${name}p`,
+    generation: generationKey,
+    list: `${name}i`,
+    refusal: refusalKey(generationKey),
+  }
 }
 
 /** What leads to an account. */
@@ -41,6 +46,11 @@ const LINK_SUFFIXES: Record<LinkKind, string> = { sid: 's', session_state: 'u', 
 export function linkKind(key: string): 'signed' | 'unsigned' | 'other' {
   if (key.endsWith('_s')) return 'signed'
   return key.endsWith('_u') ? 'unsigned' : 'other'
+}
+
+/** Where the refusal of a record's refresh tokens is: see `TokenRecords.refuse`. */
+export function refusalKey(key: string): string {
+  return `${key.slice(0, -1)}r`
 }
 
 export interface KeyNamesOptions {

@@ -1,4 +1,4 @@
-import { crc32 } from 'node:zlib'
+import { hash } from 'node:crypto'
 import { isObject, isText, parseJson } from '../guards.ts'
 
 /**
@@ -67,18 +67,17 @@ function isOptionalText(value: unknown): value is string | undefined {
 }
 
 /**
- * What tells one stored text from another. Of a sealed record it is the text itself; of a plaintext record, which has
- * refresh tokens in clear, its header and a checksum, so that it holds no secret. Keep
- * a copy of it: V8 keeps the whole record for the sake of the header that was cut out of it.
+ * What tells one stored text from another, and holds no secret: of a sealed record the text itself, of a plaintext record,
+ * which has refresh tokens in clear, its digest.
  * @returns undefined for anything but a string
  */
 export function fingerprintOf(stored: unknown): string | undefined {
   if (typeof stored !== 'string') return undefined
   if (!stored.startsWith('{')) return stored
-  return `${stored.slice(0, stored.indexOf('\n'))} ${checksumOf(stored)}`
+  return digestOf(stored)
 }
 
-/** Length and CRC-32: enough for a text whose writer is known, and not against a forger. */
-export function checksumOf(text: string): string {
-  return `${text.length} ${crc32(text)}`
+/** SHA-256: whoever can write the store makes no other text of the same digest. */
+export function digestOf(text: string): string {
+  return hash('sha256', text, 'base64url')
 }

@@ -34,6 +34,8 @@ export interface Adapter {
     config?(command: 'GET', name: string): Promise<string[]>
   }
   readonly throwOnErrors?: unknown
+  readonly namespace?: unknown
+  readonly keyPrefixSeparator?: unknown
   readonly client?: {
     readonly options?: { readonly disableOfflineQueue?: unknown }
     configGet?(name: string): Promise<Record<string, string>>
@@ -64,6 +66,16 @@ function partsOf(keyv: KeyvLike): KeyvParts {
 export function adapterOf(keyv: KeyvLike): Adapter | undefined {
   const { store } = partsOf(keyv)
   return typeof store?.store?.get === 'function' ? store.store : store
+}
+
+/**
+ * What is put before the keys. `new Keyv(adapter, { namespace })` writes its namespace into the adapter, also into one that
+ * another Keyv has.
+ */
+export function prefixesOf(keyv: KeyvLike): readonly unknown[] {
+  const { useKeyPrefix, namespace } = partsOf(keyv)
+  const adapter = adapterOf(keyv)
+  return [useKeyPrefix, namespace, adapter?.namespace, adapter?.keyPrefixSeparator]
 }
 
 /**

@@ -1,7 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { oneForAllCopies, SharedKnowledge } from '../copies.ts'
 import { ConfigurationError, StoreUnavailableError } from '../errors.ts'
-import { adapterOf, isInMap, isProven, isUnparseable, type KeyvLike, mayBeUnparseable } from './adapter.ts'
+import {
+  adapterOf,
+  isInMap,
+  isProven,
+  isUnparseable,
+  type KeyvLike,
+  mayBeUnparseable,
+  prefixesOf,
+} from './adapter.ts'
 
 /** What to write; the lifetime is in milliseconds. */
 export interface StoreEntry {
@@ -58,12 +66,14 @@ export class KeyvStore {
   readonly #keyv: KeyvLike
   readonly #timeout: number
   readonly #listened: Listened
+  readonly #prefixes: readonly unknown[]
 
   /** @param timeout milliseconds that one call may take */
   constructor(keyv: KeyvLike, timeout: number) {
     this.#keyv = keyv
     this.#timeout = timeout
     this.#listened = listen(keyv)
+    this.#prefixes = prefixesOf(keyv)
   }
 
   /** The longest that one call may take, in milliseconds. */
@@ -222,11 +232,21 @@ export class KeyvStore {
     if (call.disturbed && !isProven(this.#keyv)) throw call.disturbance
   }
 
+  /** Under other keys nobody would be signed in, and an eviction would find nothing. */
+  #checkPrefixes(): void {
+    if (prefixesOf(this.#keyv).every((each, index) => each === this.#prefixes[index])) return
+    throw new ConfigurationError(
+      "the store's namespace or key prefix has changed since it was given: another Keyv was made with its adapter, " +
+        'which writes its namespace into it. Give each Keyv an adapter of its own',
+    )
+  }
+
   async #call<Result>(
     operation: StoreUnavailableError['operation'],
     run: (call: Call) => Promise<Result>,
     timeout: number = this.#timeout,
   ): Promise<Result> {
+    this.#checkPrefixes()
     const call = newCall()
     const { made, attempt } = this.#connection()
     const { promise, resolve, reject } = Promise.withResolvers<Result>()

@@ -268,6 +268,44 @@ describe('bounds', () => {
     expect(await ask(lifted.ConfidentialClients, 20, { entries: 5 })).toBe(20)
   })
 
+  test('an eviction in this process forgets what was acquired on behalf of the account too (E11)', async () => {
+    const forgotten = async (library = { ConfidentialClients }) => {
+      const entra = new EntraStandIn({ size: 'small' })
+      const msal = new library.ConfidentialClients(entra.configuration(), { store: new Keyv() })
+      const user = entra.user()
+      const request = { oboAssertion: entra.assertion(user), scopes: ['Mail.Read'] }
+      for (let n = 0; n < 2; n++) await msal.acquireTokenOnBehalfOf(request)
+      const forget = vi.spyOn(Map.prototype, 'delete')
+      forget.mockClear()
+      await msal.plugin.evictAccount(user.homeAccountId)
+      return forget.mock.calls.some(([key]) => String(key).includes('on behalf of'))
+    }
+    expect(await forgotten()).toBe(true)
+    expect(await forgotten(await mutant('answers on behalf of somebody have no owner'))).toBe(false)
+  })
+
+  test('a generation record that says nothing is not one that is absent (E10)', async () => {
+    const served = async (library = { ConfidentialClients }) => {
+      const entra = new EntraStandIn({ size: 'small' })
+      const map = new Map<string, string>()
+      const store = new Keyv(map, { useKeyPrefix: false })
+      const msal = new library.ConfidentialClients(entra.configuration(), { store })
+      const user = entra.user()
+      await entra.signIn(entra.client(msal.plugin), user)
+      const ask = () => msal.acquireTokenSilent(user.homeAccountId, { scopes: SCOPES })
+      await ask()
+      const [partition = ''] = [...map.keys()].filter((key) => key.endsWith('_p'))
+      map.set(`${partition.slice(0, -1)}g`, JSON.stringify({ value: '' }))
+      expect(await msal.plugin.isSignedIn(user)).toBe(false)
+      return ask().then(
+        () => true,
+        () => false,
+      )
+    }
+    expect(await served()).toBe(false)
+    expect(await served(await mutant('remembered: what is empty is what is absent'))).toBe(true)
+  })
+
   test('an eviction in this process forgets at once', async () => {
     const forget = vi.spyOn(Map.prototype, 'delete')
     const { here, session } = await remembered()

@@ -9,7 +9,6 @@ import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
 /** What a kind of plugin says and does, and what was asked of it. */
 class Note extends RecordPlugin<string | undefined, object> {
   readonly key = 'the note'
-  readonly account = 'the account'
   readonly question = ['note']
   protected readonly mayGoUnstored = 'all'
   stored: string | undefined
@@ -66,7 +65,9 @@ class Note extends RecordPlugin<string | undefined, object> {
     return this.staysInMemory
   }
 
-  protected async replace() {}
+  protected ownerOf() {
+    return 'the account'
+  }
 
   async ask() {
     return null

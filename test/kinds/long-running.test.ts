@@ -116,8 +116,8 @@ describe('isolation (P1)', () => {
     entra.answers.refresh_token = { omit: ['id_token', 'client_info'] }
     const refreshed = await goOn(key, user, true)
     expect(await goOn(key, user)).toMatchObject({ fromCache: true, accessToken: refreshed.accessToken })
-    // And the list that it stands on.
-    expect([...map.keys()].map((name) => name.slice(-2)).sort()).toEqual(['_i', '_l'])
+    // And the list that it stands on, and its links.
+    expect([...map.keys()].map((name) => name.slice(-2)).sort()).toEqual(['_i', '_l', '_n', '_s'])
   })
 })
 

@@ -6,7 +6,7 @@ import KeyvRedis from '@keyv/redis'
 import Keyv from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { StoreUnavailableError } from '../../src/index.ts'
+import { KeyvCachePlugin, StoreUnavailableError } from '../../src/index.ts'
 import type { KeyvLike } from '../../src/store/adapter.ts'
 import type * as KeyvStoreModule from '../../src/store/keyv-store.ts'
 import { KeyvStore } from '../../src/store/keyv-store.ts'
@@ -268,4 +268,26 @@ test('the event loop is blocked longer than storeTimeout: an answer that has arr
   await expect(read(broken.KeyvStore)).rejects.toMatchObject({ timedOut: true })
   socket.destroy()
   await echo.terminate()
+})
+
+describe.each(MAJORS)('%s: a store whose keys have changed', (_, make) => {
+  test('is a ConfigurationError at the next call, and at checkStore (B9)', async () => {
+    const shared = Object.assign(adapter(), { namespace: undefined })
+    const store = make(shared)
+    const plugin = new KeyvCachePlugin({ store, clientId: 'client' })
+    expect(await plugin.isSignedIn('alice')).toBe(false)
+    new Keyv({ store: shared, namespace: 'books' })
+    const error = { code: 'ERR_CONFIGURATION', message: expect.stringContaining('namespace') }
+    await expect(plugin.isSignedIn('alice')).rejects.toMatchObject(error)
+    await expect(plugin.evictAccount('alice')).rejects.toMatchObject(error)
+    await expect(plugin.checkStore()).rejects.toMatchObject(error)
+  })
+
+  test('broken on purpose, an eviction finds nothing, and says that it is done', async () => {
+    const { KeyvCachePlugin } = await mutant('changed keys go unnoticed')
+    const shared = Object.assign(adapter(), { namespace: undefined })
+    const plugin = new KeyvCachePlugin({ store: make(shared), clientId: 'client' })
+    new Keyv({ store: shared, namespace: 'books' })
+    expect(await plugin.evictAccount('alice')).toMatchObject({ existed: false })
+  })
 })

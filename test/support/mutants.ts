@@ -148,11 +148,7 @@ void Promise.reject(new Error('nobody handles this'))`,
   'links: bound of an account lifted': ['MOST_LINKS', 'Number.POSITIVE_INFINITY'],
   'an account stored that cannot be evicted': ['commitSignIn', 'checkStorable(homeAccountId)', ''],
   'readable texts: bound lifted': ['MOST_REMEMBERED', 'Number.POSITIVE_INFINITY'],
-  'remembered: fingerprint cut out of the record': [
-    'RememberedAnswers.remember',
-    'Buffer.from(fingerprint).toString()',
-    'fingerprint',
-  ],
+  'remembered: the record itself': ['fingerprintOf', 'return digestOf(stored)', 'return stored'],
   'remembered: bound lifted': [
     'RememberedAnswers.remember',
     'this.#answers.size <= this.#most.entries',
@@ -212,6 +208,30 @@ void Promise.reject(new Error('nobody handles this'))`,
     'LogoutHandler.#endNamed',
     "named.sid === undefined || (bySession.length === 0 && this.#ends === 'account')",
     'named.sid === undefined',
+  ],
+
+  // Refusals and routes
+  'nobody looks again after a refusal': ['LOOKS', '[]'],
+  'refreshes of one record take no turns': [
+    'Tokens.#acquire',
+    'if (!takesTurn)',
+    'if (!takesTurn || takesTurn)',
+  ],
+  'a refused token is shown': ['CachePlugin.#withoutRefused', '{ return readable }'],
+  'on behalf of somebody: not linked': [
+    'TokenRecords.write',
+    'this.#links.nameAll(sessions)',
+    'this.#links.nameAll([])',
+  ],
+  'answers on behalf of somebody have no owner': [
+    'TokenRecordPlugin.ownerOf',
+    "record?.generationKey ?? ''",
+    "record === null ? 'nobody' : ''",
+  ],
+  'remembered: what is empty is what is absent': [
+    'AccountSnapshot.fingerprint',
+    'JSON.stringify(others)',
+    "others.map((each) => each ?? '').join()",
   ],
 
   // Secrets
@@ -422,6 +442,7 @@ void Promise.reject(new Error('nobody handles this'))`,
     'if (call.failed && found.includes(undefined)) throw call.error',
     '',
   ],
+  'changed keys go unnoticed': ['KeyvStore.#checkPrefixes', '{}'],
   'record of any key': ['decodeRecord', 'if (itsKey !== key)', 'if (!itsKey)'],
   'malformed body not reported': ['CachePlugin.readable', 'reportMalformed(this.key)', 'this.key'],
   'record outlives its tokens': [
