@@ -190,17 +190,18 @@ export class ConfidentialClients {
 
   /**
    * Signs the user out here, and returns the provider's logout URL to send the browser to, with the hints that the
-   * stored ID token gives. A session that was evicted before ends nothing that began after it. When the provider does
-   * not say where its logout endpoint is, the user is signed out here, and MSAL's error is thrown.
+   * stored ID token gives. A session that was evicted before ends nothing that began after it. When the provider cannot
+   * be asked where its logout endpoint is, the user is signed out here, and MSAL's error is thrown.
+   * @returns undefined where the provider has no logout endpoint: the user is signed out here
    * @throws {EvictionError} when the store did not confirm: the user is not signed out
    * @throws {StoreUnavailableError} likewise
-   * @throws {ConfigurationError} when the provider has no logout endpoint, or `request` makes no valid URL of it
+   * @throws {ConfigurationError} when `request` makes no valid URL of the provider's logout endpoint
    * @throws {TypeError} for a home account id that cannot be one
    * @example
    * const url = await msal.signOut(session, { postLogoutRedirectUri })
-   * res.redirect(url.href)
+   * res.redirect(303, url?.href ?? '/')
    */
-  async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL> {
+  async signOut(session: HostSession | AccountRef, request: SignOutRequest): Promise<URL | undefined> {
     return signOut(this.#backing, this.#clients, session, request)
   }
 

@@ -256,14 +256,16 @@ export function withStatus(error: unknown): unknown {
 }
 
 const LONGEST_MESSAGE = 300
+/** How much of a message is looked at: a pattern that is not linear stays cheap on it, and it masks to less. */
+const LONGEST_READ = 2048
 const WITHHELD = '(message withheld: it may quote a record)'
 // Marks of our records and of MSAL's cache, plain or inside a JSON string.
-const QUOTES_A_RECORD = /home_account_id|\\*"(?:v|secret|Account|AccessToken)\\*"\s*:/
+const QUOTES_A_RECORD = /home_account_id|"(?:v|secret|Account|AccessToken)\\*"\s*:/
 /** What stands before a host: `user:password@`. The last `@` counts, for a password may have others. */
 const CREDENTIALS = /\b([a-z][a-z\d+.-]{0,30}:\/\/)\S*@/gi
 /** `password=…`, `"client_secret": "…"`, but not `(using password: YES)`. */
 const NAMED_SECRET =
-  /((?:password|passwd|pwd|secret|token|credential|assertion|api[-_]?key)["']?\s*[:=]\s*)(?!(?:yes|no)\b)("[^"]*"|'[^']*'|[^\s,;)]+)/gi
+  /((?:password|passwd|pwd|secret|token|credential|assertion|api[-_]?key)["']?\s*[:=]\s*)(?!(?:yes|no)\b)("[^"]*(?:"|$)|'[^']*(?:'|$)|[^\s,;)]+)/gi
 // Whatever holds 128 bits is longer (RFC 6749 section 10.10): 22 digits of base64.
 const LONG_RUN = /[\w+/=~.-]{20,}/g
 /** Of labels below that length, all lower case: the reader of the error must know which server it was. */
@@ -281,8 +283,15 @@ function redacted(cause: unknown): Error {
   return Object.assign(copy, { name, ...(code === undefined ? {} : { code }) })
 }
 
+/** Cut between words: half a secret does not look like one. */
+function beginningOf(message: string): string {
+  if (message.length <= LONGEST_READ) return message
+  const beginning = message.slice(0, LONGEST_READ)
+  return beginning.slice(0, Math.max(beginning.lastIndexOf(' '), beginning.lastIndexOf('\n')) + 1).concat('…')
+}
+
 function masked(message: string): string {
-  return message
+  return beginningOf(message)
     .replace(CREDENTIALS, '$1…@')
     .replace(NAMED_SECRET, '$1…')
     .replace(LONG_RUN, (run) => (HOST_NAME.test(run) ? run : '…'))

@@ -77,7 +77,8 @@ export class Account {
     const state = randomUUID()
     const postLogoutRedirectUri = this.#postLogoutRedirectUri
     const url = await this.#msal.signOut(user.account, { postLogoutRedirectUri, state })
-    return { location: this.#provider.browserUrl(url.href), session: { signOutState: state } }
+    const location = url === undefined ? '/' : this.#provider.browserUrl(url.href)
+    return { location, session: { signOutState: state } }
   }
 
   /** Back from the provider. Anybody can send a browser here, so without the right state nothing happens. */

@@ -68,7 +68,7 @@ app.post('/signout', async (req, res) => {
   if (account === undefined) return res.redirect(303, '/')
   const url = await msal.signOut(account, signOutRequest)
   await renewSession(req)
-  res.redirect(303, url.href)
+  res.redirect(303, url?.href ?? '/')
 })
 
 app.use((error: unknown, _req: Request, res: Response, _next: NextFunction) => {

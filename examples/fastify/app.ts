@@ -78,7 +78,7 @@ await app.register(async (pages) => {
     if (account === undefined) return reply.redirect('/', 303)
     const url = await msal.signOut(account, signOutRequest)
     await request.session.regenerate()
-    return reply.redirect(url.href, 303)
+    return reply.redirect(url?.href ?? '/', 303)
   })
 })
 

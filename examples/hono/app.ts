@@ -68,7 +68,7 @@ app.post('/signout', async (c) => {
   if (account === null) return c.redirect('/', 303)
   const url = await msal.signOut(account, signOutRequest)
   renewSession(c)
-  return c.redirect(url.href, 303)
+  return c.redirect(url?.href ?? '/', 303)
 })
 
 app.onError((error) => {

@@ -53,7 +53,7 @@ export class PagesController {
     if (account === undefined) return res.redirect(303, '/')
     const url = await this.msal.signOut(account, signOutRequest)
     await renewSession(req)
-    res.redirect(303, url.href)
+    res.redirect(303, url?.href ?? '/')
   }
 }
 

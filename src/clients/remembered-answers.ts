@@ -90,7 +90,9 @@ export class RememberedAnswers {
       if (this.#answers.size <= this.#most.entries && this.#bytes <= this.#most.bytes) break
       this.#forget(oldest, answer)
     }
-    this.#sweeps ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL).unref()
+    this.#sweeps ??= setInterval(() => this.#sweep(), SWEEP_INTERVAL)
+    // A test environment like a browser's has numbers for timers.
+    this.#sweeps.unref?.()
   }
 
   /** Forgets what is of this account. */

@@ -24,7 +24,7 @@ export async function signOut(
   clients: ClientFactory,
   session: HostSession | AccountRef,
   request: SignOutRequest,
-): Promise<URL> {
+): Promise<URL | undefined> {
   const { accounts } = backing
   const of = signInRef(session)
   const { homeAccountId, generation, sid, tenantId } = of
@@ -53,23 +53,22 @@ export async function signOut(
     }
   }
   // The provider is down: the user is still signed out here.
-  if ('error' in url) throw url.error
+  if (url !== undefined && 'error' in url) throw url.error
   return url
 }
 
 /**
  * The provider's logout URL, with the hints that the stored ID token gives.
- * @throws {ConfigurationError} without an endpoint, or when the request makes no valid URL
+ * @returns undefined where the provider has no endpoint for it: the user is signed out here, and that is all there is
+ * @throws {ConfigurationError} when the request makes no valid URL
  */
 function signOutUrl(
   clientId: string,
   endSessionEndpoint: string | undefined,
   account: AccountInfo | undefined,
   request: SignOutRequest,
-): URL {
-  if (endSessionEndpoint === undefined) {
-    throw new ConfigurationError('the authority has no end_session_endpoint: evict the account instead')
-  }
+): URL | undefined {
+  if (endSessionEndpoint === undefined) return undefined
   const { login_hint: loginHint } = (account?.idTokenClaims ?? {}) as { login_hint?: string }
   return createLogoutUrl({
     endSessionEndpoint,

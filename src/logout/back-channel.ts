@@ -25,7 +25,7 @@ export interface BackChannelCallback {
   issuedAt: Date
   /**
    * When the token stops being accepted, clock tolerance included: its `exp`, or ten minutes after `issuedAt` if
-   * that is earlier. Until then its `jti` must be remembered.
+   * that is earlier or the token has no `exp`. Until then its `jti` must be remembered.
    */
   expiresAt: Date
 }
@@ -45,7 +45,23 @@ const CLOCK_TOLERANCE = 60
 const LONGEST_LIFE = 600
 
 const EVENT = 'http://schemas.openid.net/event/backchannel-logout'
-const TYPES = ['logout+jwt', 'application/logout+jwt']
+// Explicit typing is a recommendation (§4.1), and older providers write `JWT`. A token for something else says what it is.
+const TYPES = ['logout+jwt', 'application/logout+jwt', 'jwt', 'application/jwt']
+/** What each part of a logout token must be: §2.4, §2.6. Without quotes, which an OAuth error_description cannot hold. */
+const RULES: Readonly<Record<string, string>> = {
+  typ: 'must be logout+jwt or JWT, or left out',
+  iss: 'must be the issuer of this handler',
+  aud: 'must name the client id',
+  events: 'must hold the event of a back-channel logout',
+  nonce: 'must be left out',
+  jti: 'must be printable text',
+  sid: 'must be printable text',
+  sub: 'must be printable text',
+  'sid or sub': 'must be there',
+  iat: 'must be a time of the last ten minutes',
+  exp: 'must be a time to come, or left out',
+  nbf: 'must be a time that has come',
+}
 
 /**
  * Verifies the `logout_token` of a form: every step of Back-Channel Logout 1.0 §2.6, except that its `jti` is new.
@@ -58,6 +74,9 @@ export async function parseBackChannel(
 ): Promise<BackChannelCallback> {
   const token = onlyValue(form, 'logout_token', LONGEST_REQUEST)
   if (token === undefined) throw new LogoutCallbackError('logout_token is missing')
+  // MSAL Node opens no encrypted ID token, so no app that it serves is registered for encryption.
+  if (isEncrypted(token))
+    throw new LogoutCallbackError('the logout_token is encrypted: it must be signed only')
   try {
     const { protectedHeader, payload } = await verify(token, expected)
     return callbackOf(protectedHeader, payload, expected.issuer)
@@ -146,9 +165,8 @@ function callbackOf(
   if (!isValue(jti)) throw unacceptable('jti')
   if (sid !== undefined && !isValue(sid)) throw unacceptable('sid')
   if (subject !== undefined && !isValue(subject)) throw unacceptable('sub')
-  if (sid === undefined && subject === undefined) throw unacceptable('sub')
+  if (sid === undefined && subject === undefined) throw unacceptable('sid or sub')
   if (iat === undefined) throw unacceptable('iat')
-  if (exp === undefined) throw unacceptable('exp')
   return {
     kind: 'back-channel',
     issuer,
@@ -160,6 +178,11 @@ function callbackOf(
   }
 }
 
+/** A JWE has five parts, a signed JWT three. */
+function isEncrypted(token: string): boolean {
+  return token.split('.', 6).length === 5
+}
+
 function isLogoutTokenType(typ: unknown): boolean {
   return typ === undefined || (typeof typ === 'string' && TYPES.includes(typ.toLowerCase()))
 }
@@ -169,12 +192,12 @@ function isLogoutEvent(events: unknown): boolean {
 }
 
 // jose counts in whole seconds, and still accepts a token in the second in which it reaches its age.
-function endOf(iat: number, exp: number): Date {
+function endOf(iat: number, exp: number = Number.POSITIVE_INFINITY): Date {
   return new Date(Math.ceil(Math.min(exp + CLOCK_TOLERANCE, iat + LONGEST_LIFE + 1)) * 1000)
 }
 
 function unacceptable(claim: string): LogoutCallbackError {
-  return new LogoutCallbackError(`the ${claim} of the logout_token is not acceptable`)
+  return new LogoutCallbackError(`the ${claim} of the logout_token ${RULES[claim] ?? 'is not acceptable'}`)
 }
 
 function keysUnavailable(error: unknown): LogoutCallbackError {
@@ -197,7 +220,7 @@ function asCallbackError(error: unknown): LogoutCallbackError {
     return new LogoutCallbackError('the logout_token is signed with a key that the issuer does not have')
   }
   if (codeOf(error) === 'ERR_JOSE_ALG_NOT_ALLOWED') {
-    return new LogoutCallbackError('the alg of the logout_token is not acceptable')
+    return new LogoutCallbackError('the alg of the logout_token is not one of the option algorithms')
   }
   if (String(codeOf(error)).startsWith('ERR_J')) {
     return new LogoutCallbackError('the logout_token is not a signed JWT')

@@ -5,8 +5,8 @@ import { TENANT } from './issuer.ts'
 import { secureUrl } from './url.ts'
 
 const DISCOVERY_TIMEOUT = 5000
-/** How long a failed fetch is not repeated, in milliseconds: anybody can send tokens that need a key. */
-const FAILURE_COOLDOWN = 5000
+/** How long a fetch is not repeated, in milliseconds: anybody can send tokens that need a key. */
+const COOLDOWN = 5000
 
 /** Keys as the provider publishes them: a JSON Web Key Set (RFC 7517 §5). */
 interface KeySet {
@@ -28,7 +28,8 @@ const discoveredKeys = new Map<string, JWTVerifyGetKey>()
 
 /**
  * Finds the key of a token. Remote keys are fetched when the first token needs them and cached for ten minutes. An
- * unknown key id fetches them again, at most every 30 seconds; after a failure, nothing is fetched for five seconds.
+ * unknown key id fetches them again, at most every five seconds; after a failure, nothing is fetched for five seconds.
+ * Where the issuer's keys do not verify a token or cannot be fetched, the discovery document is read again as often.
  * @throws {ConfigurationError} when `jwks` cannot hold keys
  */
 export function keysOf(issuer: string, jwks: URL | KeySet | KeyFinder | undefined): JWTVerifyGetKey {
@@ -71,10 +72,41 @@ function cached<Value>(cache: Map<string, Value>, key: string, make: () => Value
   return value
 }
 
-/** The discovery document is read once, and concurrent tokens share the request. */
+/** The keys at the `jwks_uri` of a discovery document. */
+interface Discovered {
+  readonly href: string
+  readonly find: JWTVerifyGetKey
+}
+
+/** Concurrent tokens share a request for the discovery document. It is read again when its keys fail: they may have moved. */
 function keysOfDiscovered(issuer: string): JWTVerifyGetKey {
   const discover = withCooldown(() => discoverJwksUri(issuer))
-  return foundBy(async () => keysAt(await discover()))
+  let known: Discovered | undefined
+  let reading: Promise<Discovered> | undefined
+  let readAt = Number.NEGATIVE_INFINITY
+  const read = async (): Promise<Discovered> => {
+    readAt = performance.now()
+    const url = await discover()
+    if (known?.href !== url.href) known = { href: url.href, find: await keysAt(url) }
+    return known
+  }
+  const readOnce = () => {
+    reading ??= read().finally(() => {
+      reading = undefined
+    })
+    return reading
+  }
+  return async (header, token) => {
+    const before = known ?? (await readOnce())
+    try {
+      return await before.find(header, token)
+    } catch (error) {
+      const isDue = reading !== undefined || performance.now() - readAt >= COOLDOWN
+      const after = isDue ? await readOnce().catch(() => undefined) : known
+      if (after === undefined || after.href === before.href) throw error
+      return after.find(header, token)
+    }
+  }
 }
 
 /** jose's cooldown counts from the last success, so that without this it would repeat a failed fetch for each token. */
@@ -86,6 +118,7 @@ async function keysAt(url: URL): Promise<JWTVerifyGetKey> {
     return document
   })
   return createRemoteJWKSet(url, {
+    cooldownDuration: COOLDOWN,
     [customFetch]: async (href: string, init: RequestInit) => Response.json(await fetchKeys(href, init)),
   })
 }
@@ -96,7 +129,7 @@ function withCooldown<Parameters extends unknown[], Result>(
 ): (...parameters: Parameters) => Promise<Result> {
   let failure: { readonly error: unknown; readonly at: number } | undefined
   return async (...parameters) => {
-    if (failure !== undefined && performance.now() - failure.at < FAILURE_COOLDOWN) throw failure.error
+    if (failure !== undefined && performance.now() - failure.at < COOLDOWN) throw failure.error
     try {
       return await attempt(...parameters)
     } catch (error) {

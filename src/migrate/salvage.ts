@@ -22,6 +22,9 @@ export interface SalvagedAccount {
 type Section = (typeof OWNED_SECTIONS)[number]
 type Entity = Record<string, unknown>
 
+/** How many levels an entity may have. MSAL writes two. */
+const DEEPEST = 16
+
 /** Undefined for a text that is no token cache. */
 export function salvage(serialized: string, clientId: string): Salvaged | undefined {
   const sections = readSections(serialized)
@@ -30,13 +33,18 @@ export function salvage(serialized: string, clientId: string): Salvaged | undefi
   let dropped = 0
   for (const section of OWNED_SECTIONS) {
     for (const [key, entity] of Object.entries(sections[section] ?? {})) {
-      if (isUsers(section, entity, clientId)) Object.assign(kept[section], { [key]: entity })
+      if (key !== '__proto__' && isUsers(section, entity, clientId))
+        Object.assign(kept[section], { [key]: entity })
       else dropped++
     }
   }
+  // One for each provider is all that MSAL has: each account gets a copy.
+  const metadata = new Map<unknown, [key: string, entity: unknown]>()
   for (const [key, entity] of Object.entries(sections.AppMetadata ?? {})) {
-    if (isOf(clientId, entity)) Object.assign(kept.AppMetadata, { [key]: entity })
+    if (key !== '__proto__' && isOf(clientId, entity) && isFlat(entity))
+      metadata.set(entity.environment, [key, entity])
   }
+  Object.assign(kept.AppMetadata, Object.fromEntries(metadata.values()))
   const accounts = new Map<string, SalvagedAccount>()
   for (const [homeAccountId, part] of splitByOwner(kept)) {
     const tokens = Object.entries(part.AccessToken)
@@ -66,9 +74,16 @@ function readSections(serialized: string): Partial<Record<Section | 'AppMetadata
 
 function isUsers(section: Section, entity: unknown, clientId: string): boolean {
   if (!isEntityOf(section, entity) || (entity as Entity).home_account_id === NO_OWNER) return false
+  if (!isFlat(entity)) return false
   return section === 'Account' || isOf(clientId, entity)
 }
 
-function isOf(clientId: string, entity: unknown): boolean {
+function isOf(clientId: string, entity: unknown): entity is Entity {
   return isObject(entity) && entity.client_id === clientId
+}
+
+/** MSAL's entities are flat. What is nested deeper than any JSON writer goes would end the import. */
+function isFlat(value: unknown, depth = DEEPEST): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return depth > 0 && Object.values(value).every((member) => isFlat(member, depth - 1))
 }

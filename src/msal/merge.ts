@@ -128,16 +128,23 @@ const SAME_IN_BOTH_REFRESH_TOKENS = ['home_account_id', 'environment', 'client_i
  * so the last one is the newest.
  */
 export function newestRefreshTokens(tokens: Record<string, RefreshToken>): Record<string, RefreshToken> {
-  return Object.entries(tokens).reduce<Record<string, RefreshToken>>(
-    (newest, [key, token]) => ({ ...without(newest, { [key]: token }, isSameRefreshToken), [key]: token }),
-    {},
-  )
+  const newest = new Map<string, [key: string, token: RefreshToken]>()
+  for (const entry of Object.entries(tokens)) {
+    const identity = refreshTokenIdentity(entry[1])
+    newest.delete(identity)
+    newest.set(identity, entry)
+  }
+  return Object.fromEntries(newest.values())
+}
+
+function isSameRefreshToken(replacement: RefreshToken, token: RefreshToken): boolean {
+  return refreshTokenIdentity(replacement) === refreshTokenIdentity(token)
 }
 
 /** By its members: MSAL 3 writes a refresh token under another key than MSAL 5 and later, which must not keep both. */
-function isSameRefreshToken(replacement: RefreshToken, token: RefreshToken): boolean {
+function refreshTokenIdentity(token: RefreshToken): string {
   // What MSAL leaves empty, it may leave out.
-  return SAME_IN_BOTH_REFRESH_TOKENS.every((member) => (replacement[member] || '') === (token[member] || ''))
+  return JSON.stringify(SAME_IN_BOTH_REFRESH_TOKENS.map((member) => token[member] || ''))
 }
 
 const SAME_IN_BOTH = [

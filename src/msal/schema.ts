@@ -62,7 +62,8 @@ export function environmentsOf(cache: SerializedCache): Set<string> {
 }
 
 function isEntityMap(value: unknown, isEntity: (entity: unknown) => boolean = isObject): boolean {
-  return value === undefined || (isObject(value) && Object.values(value).every(isEntity))
+  if (value === undefined) return true
+  return isObject(value) && !Object.hasOwn(value, '__proto__') && Object.values(value).every(isEntity)
 }
 
 const CREDENTIAL_MEMBERS = ['home_account_id', 'environment', 'credential_type', 'client_id', 'secret']

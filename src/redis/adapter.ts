@@ -18,6 +18,7 @@ const AS_LONG_AS_THE_CALL = 2 ** 31 - 1
 export class RedisAdapter extends EventEmitter {
   /** That it is, for those who look at the adapter. */
   readonly throwOnErrors = true
+  readonly opts = { dialect: 'redis' }
   /** What of node-redis' client those need who look at the server: also such a call keeps the process alive. */
   readonly client = {
     options: { disableOfflineQueue: true },

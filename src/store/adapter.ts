@@ -20,6 +20,9 @@ export interface KeyvLike {
  */
 export const CONNECTION: unique symbol = Symbol.for('msal-keyv: Redis connection')
 
+/** Of Keyv's own adapters for SQLite, PostgreSQL, and MySQL or MariaDB. */
+const SQL_DIALECTS: readonly unknown[] = ['sqlite', 'postgres', 'mysql']
+
 /** A storage adapter, as far as it can be seen from behind a Keyv instance. */
 export interface Adapter {
   get?(key: string): unknown
@@ -27,6 +30,8 @@ export interface Adapter {
   readonly getMany?: unknown
   readonly getClient?: () => Promise<unknown>
   readonly query?: unknown
+  /** What Keyv's own adapters say of themselves. */
+  readonly opts?: { readonly dialect?: unknown }
   /** The client of @keyv/valkey. */
   readonly redis?: {
     readonly mget?: unknown
@@ -62,6 +67,17 @@ function partsOf(keyv: KeyvLike): KeyvParts {
   return keyv as KeyvLike & KeyvParts
 }
 
+/** The Redis clients under a store, of a connection of the host's own as of an adapter's. */
+export function redisOf(keyv: KeyvLike): Pick<Adapter, 'client' | 'redis'> | undefined {
+  const connection = (keyv as { readonly [CONNECTION]?: NonNullable<Adapter['client'] & Adapter['redis']> })[
+    CONNECTION
+  ]
+  if (connection !== undefined) return 'mGet' in connection ? { client: connection } : { redis: connection }
+  const adapter = adapterOf(keyv)
+  const isRedis = isFunction(adapter?.getClient) || isFunction(adapter?.redis?.mget)
+  return isRedis ? adapter : undefined
+}
+
 /** The adapter that a host has made, without what Keyv 6 puts before it. */
 export function adapterOf(keyv: KeyvLike): Adapter | undefined {
   const { store } = partsOf(keyv)
@@ -80,7 +96,8 @@ export function prefixesOf(keyv: KeyvLike): readonly unknown[] {
 
 /**
  * Whether the adapter is one of those whose every failure is seen, that of a batch read included: test/faults takes
- * their servers away from them. They are told by what they are made of, which a bundler does not rename.
+ * their servers away from them. They are told by what they are made of, which a bundler does not rename: all of it,
+ * the dialect that Keyv's own adapters name included, since a method alone is had by accident.
  *
  * Of any other it is not known what a miss, a missing event or a `true` of it is worth: many read a batch by
  * `Promise.allSettled`, so that keys whose read failed look like keys that are not there.
@@ -90,9 +107,23 @@ export function isProven(keyv: KeyvLike): boolean {
   const { opts } = partsOf(keyv)
   const adapter = adapterOf(keyv)
   if (adapter === undefined || opts?.emitErrors === false) return false
+  let isKnown = looks.get(adapter)
+  if (isKnown === undefined) {
+    isKnown = looksProven(adapter)
+    looks.set(adapter, isKnown)
+  }
+  return isKnown
+}
+
+/** What each adapter was found to be: some make their `opts` anew at every look. */
+const looks = new WeakMap<Adapter, boolean>()
+
+function looksProven(adapter: Adapter): boolean {
   if (types.isMap(adapter)) return true
-  const isRedis = isFunction(adapter.getClient) || isFunction(adapter.redis?.mget)
-  return isFunction(adapter.getMany) && (isRedis || isFunction(adapter.query))
+  if (!isFunction(adapter.getMany)) return false
+  const dialect = adapter.opts?.dialect
+  if (dialect === 'redis') return isFunction(adapter.getClient) || isFunction(adapter.redis?.mget)
+  return SQL_DIALECTS.includes(dialect) && isFunction(adapter.query)
 }
 
 /** Whether it may have been Keyv that failed, at what the store returned, and not the store. */

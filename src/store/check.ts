@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pass } from 'node:timers/promises'
 import { StoreUnavailableError } from '../errors.ts'
-import { type Adapter, adapterOf, isProven, type KeyvLike } from './adapter.ts'
+import { type Adapter, adapterOf, isProven, type KeyvLike, redisOf } from './adapter.ts'
 import type { KeyvStore } from './keyv-store.ts'
 
 /** What a probe of the store found. */
@@ -18,6 +18,7 @@ export interface StoreCheck {
       | 'silent-failures'
       | 'offline-queue'
       | 'eviction-policy'
+      | 'eviction-policy-unknown'
       | 'unproven-adapter'
       | 'small-records'
       | 'short-lifetime'
@@ -30,7 +31,9 @@ export interface StoreCheck {
 type StoreWarning = StoreCheck['warnings'][number]
 
 const MINUTE = 60_000
-const NO_TTL_AFTER = 20
+const A_WHILE = 20
+/** In 32 bits, this is one millisecond. */
+const OVERFLOW = 2 ** 32 + 1
 const UNSUPPORTED: readonly StoreWarning['code'][] = ['short-lifetime', 'deletes-on-miss']
 /** Beyond the 64 kB that a column of the type TEXT holds, and with a character of four bytes. */
 const LARGE_RECORD = 'x'.repeat(70_000).concat('\u{1f600}')
@@ -56,7 +59,7 @@ export async function checkStore(store: KeyvStore, keyv: KeyvLike, longest: numb
     throw new StoreUnavailableError('delete', { timedOut: false, cause: 'what was deleted is still there' })
   }
   const found = [
-    !(await keeps(store, longest)) && warning('short-lifetime', SHORT_LIFETIME),
+    !(await keeps(store, [longest, OVERFLOW])) && warning('short-lifetime', SHORT_LIFETIME),
     (await deletesOnMiss(store)) && warning('deletes-on-miss', DELETES_ON_MISS),
     !(await keepsLarge(store)) && warning('small-records', SMALL_RECORDS),
     (await keepsExpired(store)) && warning('no-ttl', NO_TTL),
@@ -69,8 +72,8 @@ export async function checkStore(store: KeyvStore, keyv: KeyvLike, longest: numb
 }
 
 const SHORT_LIFETIME =
-  'not supported: the store drops a record with a lifetime of 90 days, and so forgets evictions. memcached reads ' +
-  'more than 30 days as a date; docs/stores.md has a class that fixes it'
+  'not supported: the store drops a record with a lifetime of 50 or 90 days, and so forgets evictions. memcached reads ' +
+  'more than 30 days as a date (docs/stores.md has a class that fixes it); a timer of 32 bits ends after 24.8 days'
 const DELETES_ON_MISS =
   'not supported: a read that finds nothing deletes what somebody else writes at that moment, an eviction for example'
 const SMALL_RECORDS =
@@ -87,16 +90,20 @@ const KEY_PREFIX =
   'useKeyPrefix: false } (Keyv 5), or everybody is signed out when you upgrade'
 const SILENT_FAILURES =
   'the adapter hides failures from its callers: set throwOnErrors: true on it. msal-keyv sees them, but nobody else does'
+const EVICTION_POLICY_UNKNOWN =
+  'maxmemory-policy could not be read: managed services often refuse CONFIG. See to it there that it is noeviction, or ' +
+  'Redis may drop records before they expire'
 const OFFLINE_QUEUE =
   'the Redis client queues commands while it is offline, so that a write that timed out can arrive later: set ' +
   'disableOfflineQueue: true, or enableOfflineQueue: false for @keyv/valkey'
 
 async function adapterWarnings(keyv: KeyvLike): Promise<(StoreWarning | false)[]> {
-  const adapter = adapterOf(keyv)
-  const policy = await evictionPolicy(adapter)
+  const redis = redisOf(keyv)
+  const policy = redis === undefined ? 'noeviction' : await evictionPolicy(redis)
   return [
-    adapter?.throwOnErrors === false && warning('silent-failures', SILENT_FAILURES),
-    queuesOffline(adapter) && warning('offline-queue', OFFLINE_QUEUE),
+    adapterOf(keyv)?.throwOnErrors === false && warning('silent-failures', SILENT_FAILURES),
+    queuesOffline(redis) && warning('offline-queue', OFFLINE_QUEUE),
+    policy === undefined && warning('eviction-policy-unknown', EVICTION_POLICY_UNKNOWN),
     policy !== undefined &&
       policy !== 'noeviction' &&
       warning(
@@ -107,22 +114,22 @@ async function adapterWarnings(keyv: KeyvLike): Promise<(StoreWarning | false)[]
   ]
 }
 
+type Redis = Pick<Adapter, 'client' | 'redis'>
+
 /** Of the clients of @keyv/redis and @keyv/valkey; a cluster's options cannot be seen. */
-function queuesOffline(adapter: Adapter | undefined): boolean {
-  const { client, redis } = adapter ?? {}
-  const isNodeRedis = adapter?.getClient !== undefined && client?.options !== undefined
+function queuesOffline({ client, redis }: Redis = {}): boolean {
   return (
-    (isNodeRedis && client.options?.disableOfflineQueue !== true) ||
+    (client?.options !== undefined && client.options.disableOfflineQueue !== true) ||
     (redis?.options !== undefined && redis.options.enableOfflineQueue !== false)
   )
 }
 
-/** Undefined where there is no Redis, or it does not say: managed services often refuse CONFIG. */
-async function evictionPolicy(adapter: Adapter | undefined): Promise<string | undefined> {
+/** Undefined where the server does not say: managed services often refuse CONFIG. */
+async function evictionPolicy({ client, redis }: Redis): Promise<string | undefined> {
   const name = 'maxmemory-policy'
   try {
-    const [, ofValkey] = (await adapter?.redis?.config?.('GET', name)) ?? []
-    return ofValkey ?? (await adapter?.client?.configGet?.(name))?.[name]
+    const [, ofValkey] = (await redis?.config?.('GET', name)) ?? []
+    return ofValkey ?? (await client?.configGet?.(name))?.[name]
   } catch {
     return undefined
   }
@@ -139,12 +146,14 @@ async function isKeyPrefixed(keyv: KeyvLike, key: string): Promise<boolean> {
   }
 }
 
-async function keeps(store: KeyvStore, lifetime: number): Promise<boolean> {
-  return probe(store, async (key) => {
-    await store.write(key, key, lifetime)
-    const [value] = await store.read([key])
-    return value === key
-  })
+/** Looks after a while: a lifetime that a timer of 32 bits cannot hold is over at once, but not within the call. */
+async function keeps(store: KeyvStore, lifetimes: readonly number[]): Promise<boolean> {
+  const keys = lifetimes.map(probeKey)
+  await store.writeAll(keys.map((key, index) => ({ key, value: key, ttl: lifetimes[index] ?? 0 })))
+  await pass(A_WHILE)
+  const values = await store.read(keys)
+  await store.delete(keys)
+  return values.every((value, index) => value === keys[index])
 }
 
 /** Both requests are on their way before either is answered. */
@@ -172,7 +181,7 @@ async function keepsLarge(store: KeyvStore): Promise<boolean> {
 async function keepsExpired(store: KeyvStore): Promise<boolean> {
   return probe(store, async (key) => {
     await store.write(key, key, 1)
-    await pass(NO_TTL_AFTER)
+    await pass(A_WHILE)
     const [value] = await store.read([key])
     return value !== undefined
   })

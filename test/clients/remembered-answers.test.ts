@@ -342,3 +342,18 @@ test('nothing of it comes out by inspect, JSON or an error (P9)', async () => {
   ]
   expect(entra.tokensIn(texts.join())).toEqual([])
 })
+
+test('a setInterval that returns a number, as test environments for browsers have it, breaks nothing (E21)', async () => {
+  const run = async (Clients: Clients) => {
+    vi.stubGlobal('setInterval', () => 1)
+    try {
+      const { here, signIn, entra } = host(Clients)
+      await here.acquireTokenSilent(await signIn(entra.user()), request)
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  }
+  await run(ConfidentialClients)
+  const broken = await mutant('timers taken for objects')
+  await expect(run(broken.ConfidentialClients)).rejects.toThrow(TypeError)
+})

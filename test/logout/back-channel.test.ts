@@ -1,6 +1,8 @@
-import { SignJWT, UnsecuredJWT } from 'jose'
+import { EncryptJWT, SignJWT, UnsecuredJWT } from 'jose'
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { ConfigurationError } from '../../src/errors.ts'
 import type { BackChannelCallback } from '../../src/logout/back-channel.ts'
+import { resolveLogoutOptions } from '../../src/logout/parse.ts'
 import type { MutantName } from '../support/mutants.ts'
 import { brokenParse, type Options, parse, refusal, shown, status } from './outcome.ts'
 import {
@@ -60,6 +62,10 @@ const accepted: Case[] = [
   ['typ logout+jwt', token()],
   ['typ application/logout+jwt, in any case', token({}, { typ: 'Application/Logout+JWT' })],
   ['no typ', token({}, { typ: undefined })],
+  ['typ JWT: Keycloak up to 24, Red Hat SSO 7.6, authentik up to 2025.10', token({}, { typ: 'JWT' })],
+  ['typ JWT and no exp: Ory Hydra, LemonLDAP::NG', token({ exp: undefined }, { typ: 'JWT' })],
+  ['no exp: IdentityServer 4', token({ exp: undefined })],
+  ['no exp, ten minutes old', token({ exp: undefined, iat: now - 600 })],
   ['sub only', token({ sid: undefined })],
   ['sid only', token({ sub: undefined })],
   ['client among several audiences', token({ aud: ['other', CLIENT_ID] })],
@@ -123,8 +129,7 @@ const refused: Refusal[] = [
   ['the event is null', 'callback: any event', token({ events: { [EVENT]: null } })],
   ['the event is an array', 'callback: any event', token({ events: { [EVENT]: [] } })],
   ['nonce is null', 'callback: with a nonce', token({ nonce: null })],
-  ['typ JWT', 'callback: any type', token({}, { typ: 'JWT' })],
-  ['typ at+jwt', 'callback: any type', token({}, { typ: 'at+jwt' })],
+  ['typ at+jwt: Duende IdentityServer 6.2', 'callback: any type', token({}, { typ: 'at+jwt' })],
   ['typ is a number', 'callback: any type', token({}, { typ: 5 })],
   ['no jti', 'callback: any jti', token({ jti: undefined })],
   ['empty jti', 'callback: any jti', token({ jti: '' })],
@@ -138,7 +143,8 @@ const refused: Refusal[] = [
   ['lone surrogate in sid', 'callback: any sid', token({ sid: '\ud800' })],
   ['sub is an object', 'callback: any sub', token({ sub: {} })],
   ['over-long sub', 'callback: any sub', token({ sub: 'x'.repeat(1025) })],
-  ['no exp', 'callback: for good', token({ exp: undefined })],
+  ['no exp, more than ten minutes old', 'callback: any age', token({ exp: undefined, iat: now - 601 })],
+  ['exp is null', 'callback: nothing but the signature verified', token({ exp: null })],
   ['exp is text', 'callback: nothing but the signature verified', token({ exp: String(now + 60) })],
   [
     'exp is before the tolerance',
@@ -295,6 +301,53 @@ describe('refused: 400', () => {
   })
 })
 
+describe('what is refused says which rule', () => {
+  test.each([
+    ['typ', 'must be logout+jwt or JWT, or left out', {}, { typ: 'at+jwt' }],
+    ['iss', 'must be the issuer of this handler', { iss: 'https://other.example' }, {}],
+    ['aud', 'must name the client id', { aud: 'other' }, {}],
+    ['events', 'must hold the event of a back-channel logout', { events: undefined }, {}],
+    ['nonce', 'must be left out', { nonce: 'nonce' }, {}],
+    ['jti', 'must be printable text', { jti: undefined }, {}],
+    ['iat', 'must be a time of the last ten minutes', { iat: now - 601 }, {}],
+    ['iat', 'must be a time of the last ten minutes', { iat: undefined }, {}],
+    ['exp', 'must be a time to come, or left out', { iat: now - 200, exp: now - 60 }, {}],
+    ['nbf', 'must be a time that has come', { nbf: now + 61 }, {}],
+  ])('%s %s', async (claim, rule, changes, header) => {
+    const error = await refusal(parse(await token(changes, header)(), { jwks }))
+    expect(error.message).toBe(`the ${claim} of the logout_token ${rule}`)
+  })
+
+  test('neither sid nor sub', async () => {
+    const error = await refusal(parse(await token({ sid: undefined, sub: undefined })(), { jwks }))
+    expect(error.message).toBe('the sid or sub of the logout_token must be there')
+  })
+
+  test('encrypted', async () => {
+    const logoutToken = await new EncryptJWT(claims())
+      .setProtectedHeader({ alg: 'dir', enc: 'A128GCM' })
+      .encrypt(new Uint8Array(16))
+    const error = await refusal(parse(post({ logout_token: logoutToken }), { jwks }))
+    expect(error.message).toBe('the logout_token is encrypted: it must be signed only')
+  })
+
+  test('HS256, also where it is the only algorithm that the provider has', async () => {
+    const key = new TextEncoder().encode('the client secret'.padEnd(32, '.'))
+    const logoutToken = await new SignJWT(claims()).setProtectedHeader({ alg: 'HS256' }).sign(key)
+    const error = await refusal(parse(post({ logout_token: logoutToken }), { jwks }))
+    expect(error.message).toBe('the alg of the logout_token is not one of the option algorithms')
+    const options = { issuer: ISSUER, clientId: CLIENT_ID, jwks, algorithms: ['HS256'] }
+    expect(() => resolveLogoutOptions(options)).toThrow(ConfigurationError)
+  })
+
+  test('in what an OAuth error_description may hold', async () => {
+    for (const [, , request, options = {}] of refused) {
+      const { message } = await refusal(parse(await request(), { jwks, ...options }))
+      expect(message).toMatch(/^[\x20\x21\x23-\x5b\x5d-\x7e]+$/)
+    }
+  })
+})
+
 describe('what is returned', () => {
   test('every claim that an eviction needs', async () => {
     expect(await parse(await token()(), { jwks })).toEqual({
@@ -320,6 +373,7 @@ describe('what is returned', () => {
     ['exp and iat with fractions', { iat: now - 0.75, exp: now + 119.25 }],
     ['iat in the future', { iat: now + 60, exp: now + 3600 }],
     ['exp beyond all dates', { exp: 1e300 }],
+    ['no exp', { exp: undefined }],
   ])('expiresAt is when the same token is refused: %s', async (_, changes) => {
     const request = token(changes)
     const { expiresAt } = (await parse(await request(), { jwks })) as BackChannelCallback

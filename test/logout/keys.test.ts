@@ -1,4 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi,
+} from 'vitest'
 import { brokenParse, parse, refusal, shown, status } from './outcome.ts'
 import {
   type Answer,
@@ -104,14 +114,36 @@ describe('keys from the discovery document', () => {
     expect(await status(verify())).toBe(200)
   })
 
-  test('a key that the provider has rotated in is found, by a new fetch at most every 30 seconds', async () => {
+  test('a key that the provider has rotated in is found, by a new fetch at most every five seconds', async () => {
     await verify()
     server.keys = [key.jwk, next.jwk]
     expect(await refusal(verify(next))).toMatchObject({ status: 400, keysUnavailable: false })
-    vi.setSystemTime(NOW.getTime() + 30_000)
+    vi.setSystemTime(NOW.getTime() + 4_999)
+    expect(await status(verify(next))).toBe(400)
+    vi.setSystemTime(NOW.getTime() + 5_000)
     expect(await status(verify(next))).toBe(200)
     for (let i = 0; i < 5; i++) await refusal(verify({ ...next, kid: 'unknown' }))
     expect(server.count('keys')).toBe(2)
+  })
+
+  test('keys that have moved are found where the discovery document has them now (E21)', async () => {
+    const elsewhere = await KeyServer.start(next)
+    onTestFinished(() => elsewhere.stop())
+    const tokenOf = (signing: SigningKey) => sign(signing, claims({ iss: server.issuer }))
+    const move = async (verifying: typeof parse) => {
+      server.answers.clear()
+      const ask = async (signing: SigningKey) =>
+        status(verifying(post({ logout_token: await tokenOf(signing) }), { issuer: server.issuer }))
+      expect(await ask(key)).toBe(200)
+      server.answerDiscovery(json({ issuer: server.issuer, jwks_uri: `${elsewhere.issuer}/keys` }))
+      server.answerKeys(json({}, 404))
+      expect(await ask(next)).toBe(400)
+      vi.advanceTimersByTime(5000)
+      return [await ask(next), await ask(next)]
+    }
+    expect(await move(parse)).toEqual([200, 200])
+    expect(elsewhere.count('keys')).toBe(1)
+    expect(await move(await brokenParse('keys: moved for good'))).toEqual([400, 400])
   })
 
   test('a key that the provider has withdrawn is forgotten after ten minutes', async () => {

@@ -192,7 +192,7 @@ export const scenarios: readonly Scenario[] = [
         assert.equal((await msal.acquireTokenByClientCredential(app)).fromCache, fromCache)
       }
       const url = await msal.signOut(session, { postLogoutRedirectUri: 'https://app.example/' })
-      assert.match(url.href, /\/logout\?/)
+      assert.match(`${url?.href}`, /\/logout\?/)
       assert.equal(await msal.plugin.isSignedIn(session), false)
     },
   },

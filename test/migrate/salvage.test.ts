@@ -2,8 +2,10 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { JsonCache } from '@azure/msal-node'
 import { describe, expect, test } from 'vitest'
 import { importCache } from '../../src/migrate/index.ts'
-import { CLIENT_ID, SCOPES } from '../support/entra.ts'
-import { assignToEach, edited, idsOf, importHost } from '../support/import-host.ts'
+import { CLIENT_ID, SCOPES, type User } from '../support/entra.ts'
+import { assignToEach, edited, idsOf, importHost, type Library } from '../support/import-host.ts'
+import { mutant } from '../support/mutant.ts'
+import type { MutantName } from '../support/mutants.ts'
 import { storedPartition } from '../support/stored.ts'
 
 const OTHER_CLIENT = '0dd0c11e-0000-4000-8000-000000000001'
@@ -136,5 +138,49 @@ describe('what is no token cache is an error that names the parameter and quotes
     const { plugin, calls } = importHost()
     expect(await importCache(plugin, empty)).toEqual({ imported: [], skipped: [], dropped: 0 })
     expect(calls()).toEqual([])
+  })
+})
+
+describe('hostile caches (E13)', () => {
+  const HOSTILE: [
+    what: string,
+    mutation: MutantName,
+    spoil: (entity: string) => [key: string, entity: string],
+  ][] = [
+    [
+      'a member nested deeper than any writer goes',
+      'import: nested as deep as it likes',
+      (entity) => ['deep', entity.replace('{', `{"deep":${'['.repeat(50_000)}${']'.repeat(50_000)},`)],
+    ],
+    ['a key that is the prototype', 'import: names of the prototype', (entity) => ['__proto__', entity]],
+  ]
+
+  test.each(HOSTILE)('%s is dropped and counted, and the others are imported', async (_, mutation, spoil) => {
+    const spoiled = async (blob: (...users: User[]) => Promise<string>, user: User) => {
+      const serialized = await blob(user)
+      const [token] = Object.values((JSON.parse(serialized) as JsonCache).RefreshToken)
+      const [key, entity] = spoil(JSON.stringify({ ...token, family_id: '1' }))
+      return serialized.replace('"RefreshToken":{', `"RefreshToken":{${JSON.stringify(key)}:${entity},`)
+    }
+    const { entra, plugin, blob } = importHost()
+    const report = await importCache(plugin, await spoiled(blob, entra.user()))
+    expect(report).toMatchObject({ imported: [{}], skipped: [], dropped: 1 })
+    const broken = await mutant<Library>(mutation)
+    const there = importHost(undefined, broken.KeyvCachePlugin)
+    const careless = await broken
+      .importCache(there.plugin, await spoiled(there.blob, there.entra.user()))
+      .catch(() => undefined)
+    expect(careless?.dropped).not.toBe(1)
+  })
+
+  test('8,000 refresh tokens of one account are imported in less than two seconds', async () => {
+    const { entra, plugin, blob } = importHost()
+    const serialized = edited(await blob(entra.user()), ({ RefreshToken }) => {
+      const [token] = Object.values(RefreshToken)
+      for (let i = 0; i < 8000; i++) RefreshToken[`${i}`] = { ...token, family_id: `${i}` } as never
+    })
+    const before = performance.now()
+    expect((await importCache(plugin, serialized)).imported).toHaveLength(1)
+    expect(performance.now() - before).toBeLessThan(2000)
   })
 })

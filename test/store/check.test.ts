@@ -7,10 +7,14 @@ import Keyv from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
 import { describe, expect, test } from 'vitest'
 import { KeyvCachePlugin, type KeyvLike, StoreUnavailableError } from '../../src/index.ts'
+import { RedisConnectionStore } from '../../src/redis/connection-store.ts'
+import type { redisOf } from '../../src/store/adapter.ts'
 import { AwkwardAdapter } from '../support/awkward-adapter.ts'
+import { mutant } from '../support/mutant.ts'
 import { closeStore, openSampled, openStore } from '../support/open-store.ts'
 import { MARIADB, MEMCACHED, OtherServer } from '../support/other-servers.ts'
 import { missingProgram } from '../support/programs.ts'
+import { REDIS_CLIENTS, redisConnections } from '../support/redis-connections.ts'
 import { RedisServer } from '../support/redis-server.ts'
 
 const check = (store: KeyvLike, storeTimeout = 1000) =>
@@ -58,6 +62,25 @@ describe('checkStore', () => {
     const { supported, warnings } = await check(keyv)
     expect(supported).toBe(false)
     expect(warnings.map(({ code }) => code)).toEqual(['short-lifetime'])
+  })
+
+  // Of a timer, and of a column.
+  test.each([
+    ['a timer of 32 bits', (ttl: number) => (ttl > 2 ** 31 - 1 ? 1 : ttl)],
+    ['32 bits without a sign', (ttl: number) => ttl % 2 ** 32],
+  ])('does not support a store whose expiry overflows: %s (E8)', async (_, lifetimeOf) => {
+    const keyv = (): KeyvLike => {
+      const timed = new Keyv({ namespace: '', useKeyPrefix: false })
+      const write = timed.set.bind(timed)
+      timed.set = (key: string, value: unknown, ttl?: number) => write(key, value, lifetimeOf(ttl ?? 0))
+      timed.setMany = async (entries) =>
+        Promise.all(entries.map(({ key, value, ttl }) => timed.set(key, value, ttl)))
+      return timed
+    }
+    expect(await codes(keyv())).toEqual(['short-lifetime'])
+    const broken = await mutant('lifetimes looked at too early')
+    const hurried = new broken.KeyvCachePlugin({ store: keyv(), clientId: 'client' })
+    expect((await hurried.checkStore()).supported).toBe(true)
   })
 
   test('does not support a store in which a read that finds nothing deletes', async () => {
@@ -125,6 +148,26 @@ describe.skipIf(missingProgram('redis-server'))('checkStore on a real Redis', ()
     await client.configSet('maxmemory-policy', 'allkeys-lru')
     expect(await codes(recommended)).toEqual(['eviction-policy'])
     expect(await codes(recommendedValkey)).toEqual(['eviction-policy'])
+
+    // R5: behind a connection of the host's own.
+    for (const client of REDIS_CLIENTS) {
+      const { connection, close } = await redisConnections[client](server.url)
+      const own = new RedisConnectionStore(connection)
+      expect(await codes(own)).toContain('eviction-policy')
+      const blind = await mutant<{ redisOf: typeof redisOf }>(
+        'server behind a connection not seen',
+        'redisOf',
+      )
+      expect(blind.redisOf(own)).toBeUndefined()
+      await close()
+    }
+
+    // E17: as managed services have it.
+    await server.command('ACL', 'SETUSER', 'default', '-config')
+    expect(await codes(recommended)).toEqual(['eviction-policy-unknown'])
+    const deaf = await mutant('silence taken for a good policy')
+    const hopeful = new deaf.KeyvCachePlugin({ store: recommended, clientId: 'client' })
+    expect((await hopeful.checkStore()).warnings).toEqual([])
 
     await server.kill()
     await expect(check(recommended)).rejects.toBeInstanceOf(StoreUnavailableError)

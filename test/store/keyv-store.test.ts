@@ -57,7 +57,7 @@ function adapter({ silent = false, batch = true, proven = true } = {}) {
       throw new Error('never to be called')
     },
     // As an adapter for SQL has it.
-    ...(proven && { query() {} }),
+    ...(proven && { query() {}, opts: { dialect: 'sqlite' } }),
   }
 }
 
@@ -124,7 +124,7 @@ describe.each(MAJORS)('%s', (_, make) => {
       getMany: () => late.promise,
       set: () => late.promise,
     }
-    for (const kind of [slow, { ...slow, query() {} }]) {
+    for (const kind of [slow, { ...slow, query() {}, opts: { dialect: 'sqlite' } }]) {
       const store = new KeyvStore(make(kind), 10)
       await expect(store.read(['k'])).rejects.toMatchObject({ timedOut: true })
       await expect(store.write('k', 'v', 1000)).rejects.toMatchObject({ timedOut: true })

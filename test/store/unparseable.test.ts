@@ -208,7 +208,9 @@ describe('what only looks like a value that Keyv cannot parse', () => {
         delete: failing,
         clear: failing,
       }
-      const keyv = major?.[1](proven ? { ...adapter, query() {} } : adapter) as KeyvLike
+      const keyv = major?.[1](
+        proven ? { ...adapter, query() {}, opts: { dialect: 'sqlite' } } : adapter,
+      ) as KeyvLike
       await expect(new KeyvStore(keyv, 1000).read(['k', 'g'])).rejects.toBeInstanceOf(StoreUnavailableError)
     }
   })

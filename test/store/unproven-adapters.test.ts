@@ -3,9 +3,10 @@ import Keyv from 'keyv'
 import { Keyv as Keyv6 } from 'keyv6'
 import { describe, expect, test } from 'vitest'
 import { StoreUnavailableError } from '../../src/index.ts'
-import type { KeyvLike } from '../../src/store/adapter.ts'
+import { isProven, type KeyvLike } from '../../src/store/adapter.ts'
 import { KeyvStore } from '../../src/store/keyv-store.ts'
 import { AwkwardAdapter, type AwkwardOptions } from '../support/awkward-adapter.ts'
+import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
 
 const MAJORS: [string, (adapter: object) => KeyvLike][] = [
@@ -110,7 +111,7 @@ describe.each(MAJORS)('%s', (_, make) => {
   describe('an error event that belongs to no call', () => {
     const disturbed = async (keys: string[], proven: boolean) => {
       const { adapter, store } = open()
-      if (proven) Object.assign(adapter, { query() {} })
+      if (proven) Object.assign(adapter, { query() {}, opts: { dialect: 'sqlite' } })
       await store.write('k', 'v', 1000)
       await store.read(['nothing'])
       adapter.before = () => adapter.disturb()
@@ -190,6 +191,7 @@ describe.each(MAJORS)('%s', (_, make) => {
     for (const answer of [['{"value":"v"}'], []]) {
       const adapter = Object.assign(new AwkwardAdapter(new Map()), {
         query() {},
+        opts: { dialect: 'sqlite' },
         getMany: async () => answer,
       })
       const store = new KeyvStore(make(adapter), 1000)
@@ -199,9 +201,29 @@ describe.each(MAJORS)('%s', (_, make) => {
 })
 
 test('a Keyv 5 that is told to emit no errors hides no outage', async () => {
-  const adapter = Object.assign(new AwkwardAdapter(new Map()), { query() {} })
+  const adapter = Object.assign(new AwkwardAdapter(new Map()), { query() {}, opts: { dialect: 'sqlite' } })
   const keyv = new Keyv({ store: adapter, namespace: '', useKeyPrefix: false, emitErrors: false })
   const store = new KeyvStore(keyv, 1000)
   adapter.down = true
   await expect(store.read(['k'])).rejects.toBeInstanceOf(StoreUnavailableError)
+})
+
+test.each([
+  ['query', { query() {} }],
+  ['getClient', { getClient: async () => ({}) }],
+  ['the dialect of another', { query() {}, opts: { dialect: 'dynamo' } }],
+  ['a dialect and nothing else', { opts: { dialect: 'postgres' } }],
+])('an adapter that merely looks like a proven one is read with care: %s (E8)', async (_, looks) => {
+  const adapter = Object.assign(new AwkwardAdapter(new Map(), { failures: 'thrown' }), looks)
+  const keyv = new Keyv({ store: adapter, namespace: '', useKeyPrefix: false })
+  expect(isProven(keyv)).toBe(false)
+  const store = new KeyvStore(keyv, 1000)
+  adapter.down = true
+  await expect(store.read(['k', 'g'])).rejects.toBeInstanceOf(StoreUnavailableError)
+})
+
+test('broken on purpose: known by one method, its outage is a miss', async () => {
+  const broken = await mutant<{ isProven: typeof isProven }>('adapter known by one method', 'isProven')
+  const adapter = Object.assign(new AwkwardAdapter(new Map()), { query() {} })
+  expect(broken.isProven(new Keyv({ store: adapter }))).toBe(true)
 })

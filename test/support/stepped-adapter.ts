@@ -25,5 +25,6 @@ export function steppedAdapter(
     clear: () => Promise.reject(new Error('never to be called')),
     // By which it counts as an adapter whose failures are seen, so that it is read in batches.
     query() {},
+    opts: { dialect: 'sqlite' },
   }
 }

@@ -10,5 +10,5 @@ export const POST = route(async () => {
   const url = await msal.signOut(account, signOutRequest)
   const session = await openSession()
   session.destroy()
-  return redirect(url.href)
+  return redirect(url?.href ?? '/')
 })
