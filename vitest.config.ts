@@ -40,6 +40,7 @@ const withServers = [
   'test/heap.test.ts',
   'test/migrate/{many-accounts,paths}.test.ts',
   'test/processes.test.ts',
+  'test/clients/one-time-tokens.test.ts',
   'test/records/{lifetime,rotation}.test.ts',
   'test/cli/**/*.test.ts',
   'test/redis/**/*.test.ts',

@@ -33,8 +33,8 @@ interface Scenario {
 const actor = (name: string, play: Actor['play'], faulty = false): Actor => ({ name, play, faulty })
 
 /** In a short run, about as many orders as take a second. */
-const MOST_ORDERS = length({ short: 500, long: 300_000 })
-const RANDOM_ORDERS = length({ short: 150, long: 30_000 })
+const MOST_ORDERS = length({ short: 500, long: 60_000 })
+const RANDOM_ORDERS = length({ short: 150, long: 10_000 })
 /** By so many a broken protocol is found. */
 const UNTIL_FOUND = 100_000
 
@@ -362,7 +362,7 @@ const scenarioOf = (name: string): Scenario => {
 }
 
 describe('the protocols hold, in every order of a short scenario, and in many of a long one', () => {
-  test.each(names)('%s', { timeout: 120_000 }, async (name) => {
+  test.each(names)('%s', { timeout: length({ short: 120_000, long: 1_200_000 }) }, async (name) => {
     expect(await search(scenarioOf(name), true)).toBeGreaterThan(5)
     // Each key of a batch is a call of its own, as over an adapter that is not proven, or of a cluster's nodes.
     expect(await search(scenarioOf(name), false)).toBeGreaterThan(5)
@@ -388,7 +388,7 @@ const BROKEN: readonly (readonly [keyof Variant, string])[] = [
 ]
 
 describe('as it was, or was drawn, the search finds the order that breaks it', () => {
-  test.each(BROKEN)('%s: %s', { timeout: 120_000 }, (variant, name) => {
+  test.each(BROKEN)('%s: %s', { timeout: length({ short: 120_000, long: 1_200_000 }) }, (variant, name) => {
     const choose = anyOrder()
     const broken = () => {
       for (let orders = 0; orders < UNTIL_FOUND; orders++)
