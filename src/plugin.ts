@@ -6,6 +6,7 @@ import {
   checkDirectoryId,
   checkHomeAccountId,
   type HostSession,
+  sessionRef,
   signInRef,
 } from './accounts/identity.ts'
 import type { SessionInfo } from './accounts/sessions.ts'
@@ -197,13 +198,14 @@ export class KeyvCachePlugin implements ICachePlugin {
 
   /**
    * False once the account was evicted since that session began, or nothing is stored. One store call.
-   * @throws {TypeError} for a home account id that cannot be one
+   * @param session what {@link openSession} or `completeSignIn` returned: an id alone does not say which sign-in
+   * @throws {TypeError} for anything but a session
    * @throws {StoreUnavailableError}
    * @example
    * if (!(await plugin.isSignedIn(session))) res.redirect('/login')
    */
-  async isSignedIn(account: HostSession | AccountRef): Promise<boolean> {
-    return signedInCache(await this.#backing.accounts.load(signInRef(account))) !== undefined
+  async isSignedIn(session: HostSession): Promise<boolean> {
+    return signedInCache(await this.#backing.accounts.load(sessionRef(session))) !== undefined
   }
 
   /**
@@ -214,11 +216,26 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {TypeError} for a home account id that cannot be one
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    * @example
-   * const { existed } = await plugin.evictAccount(session.homeAccountId)
+   * const { existed } = await plugin.evictAccount(homeAccountId)
    */
-  async evictAccount(homeAccountId: string): Promise<Eviction> {
-    const [eviction] = await this.#backing.accounts.evict([checkHomeAccountId(homeAccountId)])
-    return eviction as Eviction
+  async evictAccount(homeAccountId: string): Promise<Eviction>
+  /**
+   * As above, if this session is of the account's current sign-in: a session from before an eviction ends no later
+   * sign-in. One store call more.
+   * @returns undefined if the session had ended
+   * @throws {TypeError} for anything but a session
+   * @throws {EvictionError} when the store did not confirm; repeating is safe
+   * @throws {StoreUnavailableError} likewise
+   * @example
+   * await plugin.evictAccount(req.session.account)
+   */
+  async evictAccount(session: HostSession): Promise<Eviction | undefined>
+  async evictAccount(account: string | HostSession): Promise<Eviction | undefined> {
+    const { accounts } = this.#backing
+    const of =
+      typeof account === 'string' ? { homeAccountId: checkHomeAccountId(account) } : sessionRef(account)
+    const isOver = typeof account !== 'string' && (await accounts.current([of])).length === 0
+    return isOver ? undefined : (await accounts.evict([of.homeAccountId]))[0]
   }
 
   /**

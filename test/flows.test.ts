@@ -53,14 +53,14 @@ function flows({ entra, msal, elsewhere, user, oboAssertion }: ReturnType<typeof
       call: silent,
       partition: 'account',
       evictedBy: eviction,
-      run: () => msal.acquireTokenSilent(account, { scopes: SCOPES }),
+      run: () => msal.acquireTokenSilent({ homeAccountId: account }, { scopes: SCOPES }),
     },
     {
       flow: 'silent, refresh',
       call: silent,
       partition: 'account',
       evictedBy: eviction,
-      run: () => msal.acquireTokenSilent(account, { scopes: SCOPES, forceRefresh: true }),
+      run: () => msal.acquireTokenSilent({ homeAccountId: account }, { scopes: SCOPES, forceRefresh: true }),
     },
     {
       flow: 'silent, 20 equal ones at once, refresh',
@@ -69,7 +69,9 @@ function flows({ entra, msal, elsewhere, user, oboAssertion }: ReturnType<typeof
       evictedBy: eviction,
       run: () =>
         Promise.all(
-          Array.from({ length: 20 }, () => msal.acquireTokenSilent(account, { scopes: ['api://a/read'] })),
+          Array.from({ length: 20 }, () =>
+            msal.acquireTokenSilent({ homeAccountId: account }, { scopes: ['api://a/read'] }),
+          ),
         ),
     },
     {
@@ -133,7 +135,7 @@ function flows({ entra, msal, elsewhere, user, oboAssertion }: ReturnType<typeof
       call: 'signOut(session, …)',
       partition: 'account',
       evictedBy: 'is one',
-      run: () => msal.signOut(account, { postLogoutRedirectUri: 'https://app.example/' }),
+      run: () => msal.signOut({ homeAccountId: account }, { postLogoutRedirectUri: 'https://app.example/' }),
     },
     {
       flow: 'eviction',

@@ -1,6 +1,7 @@
 import Keyv from 'keyv'
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import {
+  type AccountRef,
   ConfidentialClients,
   ConfigurationError,
   type HostSession,
@@ -13,6 +14,7 @@ import { claims, post, type SigningKey, sign, signingKey } from './logout/provid
 import { CLIENT_ID, EntraStandIn, SCOPES, TENANT_ID, type User } from './support/entra.ts'
 import { mutant } from './support/mutant.ts'
 import { observe } from './support/observed-store.ts'
+import { isStored } from './support/stored.ts'
 
 const TEMPLATE = 'https://login.microsoftonline.com/{tenantid}/v2.0'
 const ISSUER = TEMPLATE.replace('{tenantid}', TENANT_ID)
@@ -36,7 +38,7 @@ function host(
   const signIn = async (user: User, sessionState?: string): Promise<HostSession> => {
     return (await entra.enter(msal, user, { sessionState })).session
   }
-  const frontChannel = (query: Record<string, string>, session?: HostSession | string) =>
+  const frontChannel = (query: Record<string, string>, session?: HostSession | AccountRef) =>
     logout.handle({ method: 'GET', url: `/logout?${new URLSearchParams(query)}` }, session)
   let tokens = 0
   const token = (changes: Record<string, unknown>) => {
@@ -68,7 +70,7 @@ describe('a front-channel callback', () => {
     await expect(msal.acquireTokenSilent(session, { scopes: SCOPES })).rejects.toMatchObject({
       errorCode: 'no_tokens_found',
     })
-    expect(await msal.plugin.isSignedIn(bob)).toBe(true)
+    expect(await isStored(msal.plugin, bob)).toBe(true)
     expect(await frontChannel({ sid: 'session-a' })).toMatchObject({
       ...OK,
       result: 'stale-session',
@@ -85,7 +87,7 @@ describe('a front-channel callback', () => {
     expect(await frontChannel({ sid: 'shared', iss: ISSUER })).toMatchObject({
       evicted: [{ homeAccountId: user.homeAccountId }],
     })
-    expect(await msal.plugin.isSignedIn(other)).toBe(true)
+    expect(await isStored(msal.plugin, other)).toBe(true)
   })
 
   test('of another issuer is answered and ignored', async () => {
@@ -94,7 +96,7 @@ describe('a front-channel callback', () => {
     const session = await signIn(user)
     const foreign = await frontChannel({ sid: 'session', iss: 'https://evil.example' }, session)
     expect(foreign).toMatchObject({ ...OK, result: 'unknown-session' })
-    expect(await msal.plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(msal.plugin, user)).toBe(true)
   })
 
   test('two issuers with one sid never mix, also where the callback names none', async () => {
@@ -102,7 +104,7 @@ describe('a front-channel callback', () => {
     const elsewhere = entra.user({ sid: 'shared', utid: OTHER_TENANT })
     await signIn(elsewhere)
     expect(await frontChannel({ sid: 'shared' })).toMatchObject({ ...OK, result: 'issuer-mismatch' })
-    expect(await msal.plugin.isSignedIn(elsewhere)).toBe(true)
+    expect(await isStored(msal.plugin, elsewhere)).toBe(true)
     expect(store.calls()).toContain('read')
   })
 
@@ -117,7 +119,7 @@ describe('a front-channel callback', () => {
     expect(await frontChannel({ sid: 'state-2' })).toMatchObject({
       evicted: [{ homeAccountId: two.homeAccountId }],
     })
-    expect(await msal.plugin.isSignedIn(two)).toBe(false)
+    expect(await isStored(msal.plugin, two)).toBe(false)
   })
 
   test('finds every session of an account, also those before its last sign-in, after refreshes', async () => {
@@ -129,7 +131,10 @@ describe('a front-channel callback', () => {
     const days = 24 * 60 * 60 * 1000
     for (let week = 0; week < 3; week++) {
       vi.setSystemTime(Date.now() + 7 * days)
-      await msal.acquireTokenSilent(user.homeAccountId, { scopes: SCOPES, forceRefresh: true })
+      await msal.acquireTokenSilent(
+        { homeAccountId: user.homeAccountId },
+        { scopes: SCOPES, forceRefresh: true },
+      )
     }
     expect(await frontChannel({ sid: 'laptop' })).toMatchObject({ result: 'evicted' })
     vi.useRealTimers()
@@ -142,7 +147,7 @@ describe('a front-channel callback', () => {
       await signIn(user)
       await signIn({ ...user, tid: OTHER_TENANT })
       expect(await frontChannel({ sid: 'session', iss })).toMatchObject({ result: 'evicted' })
-      expect(await msal.plugin.isSignedIn(user)).toBe(false)
+      expect(await isStored(msal.plugin, user)).toBe(false)
     }
   })
 
@@ -154,9 +159,9 @@ describe('a front-channel callback', () => {
     expect(await frontChannel({ sid: 'session-b' }, session)).toMatchObject({
       evicted: [{ homeAccountId: bob.homeAccountId }],
     })
-    expect(await msal.plugin.isSignedIn(alice)).toBe(true)
+    expect(await isStored(msal.plugin, alice)).toBe(true)
     expect(await frontChannel({ sid: 'unknown' }, session)).toMatchObject({ result: 'unknown-session' })
-    expect(await msal.plugin.isSignedIn(alice)).toBe(true)
+    expect(await isStored(msal.plugin, alice)).toBe(true)
     expect(await frontChannel({})).toMatchObject({ ...OK, result: 'unknown-session' })
     expect(await frontChannel({}, session)).toMatchObject({
       ...OK,
@@ -165,7 +170,7 @@ describe('a front-channel callback', () => {
     })
     await signIn(alice)
     expect(await frontChannel({}, session)).toMatchObject({ ...OK, result: 'stale-session' })
-    expect(await msal.plugin.isSignedIn(alice)).toBe(true)
+    expect(await isStored(msal.plugin, alice)).toBe(true)
   })
 
   test('costs five store calls; of an unknown session, one', async () => {
@@ -191,8 +196,8 @@ describe('a back-channel callback', () => {
       evicted: [{ homeAccountId: alice.homeAccountId, sid: 'session-a' }],
       callback: { kind: 'back-channel', issuer: ISSUER },
     })
-    expect(await msal.plugin.isSignedIn(alice)).toBe(false)
-    expect(await msal.plugin.isSignedIn(bob)).toBe(true)
+    expect(await isStored(msal.plugin, alice)).toBe(false)
+    expect(await isStored(msal.plugin, bob)).toBe(true)
   })
 
   test('with sub alone evicts every account of that person: B2C’s user flows make several', async () => {
@@ -208,7 +213,7 @@ describe('a back-channel callback', () => {
     expect(outcome.evicted.map(({ homeAccountId }) => homeAccountId).sort()).toEqual(
       flows.map(({ homeAccountId }) => homeAccountId).sort(),
     )
-    expect(await msal.plugin.isSignedIn(somebodyElse)).toBe(true)
+    expect(await isStored(msal.plugin, somebodyElse)).toBe(true)
   })
 
   test('is refused the second time, and a delayed one of an earlier session ends no later one', async () => {
@@ -241,7 +246,7 @@ describe('a back-channel callback', () => {
       const outcome = await logout.handle(
         post({ logout_token: await token({ sid: 'elsewhere', sub: 'the person' }) }),
       )
-      return { result: outcome.result, isSignedIn: await msal.plugin.isSignedIn(user) }
+      return { result: outcome.result, isSignedIn: await isStored(msal.plugin, user) }
     }
     expect(await unknownSession({})).toEqual({ result: 'evicted', isSignedIn: false })
     expect(await unknownSession({ ends: 'session' })).toEqual({ result: 'unknown-session', isSignedIn: true })
@@ -295,7 +300,7 @@ describe('when the store fails', () => {
           : { status: 503, error: { code: expect.stringMatching(/STORE|EVICTION/) } },
       )
       await logout.handle(post({ logout_token: logoutToken }))
-      expect(await msal.plugin.isSignedIn(user)).toBe(false)
+      expect(await isStored(msal.plugin, user)).toBe(false)
     },
   )
 })
@@ -338,7 +343,7 @@ describe('broken on purpose', () => {
     await plugin.evictAccount(user.homeAccountId)
     await entra.signIn(entra.client(plugin), { ...user, sid: 'the next' })
     await logout.handle({ method: 'GET', url: '/?sid=session' })
-    return !(await plugin.isSignedIn(user))
+    return !(await isStored(plugin, user))
   }
 
   test('without the check of the generation, a late callback ends the next sign-in', async () => {

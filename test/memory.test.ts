@@ -33,8 +33,8 @@ async function bytesLeft(Plugin: typeof KeyvCachePlugin, Clients: typeof Confide
     await entra.signIn(shared, user)
   }
   const use = async (id: string) => {
-    const bound = await acquireSilently(entra.client(plugin.forAccount(id)), id)
-    const { accessToken } = await msal.acquireTokenSilent(id, { scopes: SCOPES })
+    const bound = await acquireSilently(entra.client(plugin.forAccount({ homeAccountId: id })), id)
+    const { accessToken } = await msal.acquireTokenSilent({ homeAccountId: id }, { scopes: SCOPES })
     expect(accessToken).toBe(bound.accessToken)
   }
   for (const id of ids.splice(0, 200)) await use(id)
@@ -67,12 +67,12 @@ async function bytesRemembered(Clients: typeof ConfidentialClients): Promise<num
     await entra.signIn(shared, user)
   }
   const [first = '', ...others] = ids
-  await msal.acquireTokenSilent(first, { scopes: SCOPES })
+  await msal.acquireTokenSilent({ homeAccountId: first }, { scopes: SCOPES })
   const before = heap()
-  for (const id of others) await msal.acquireTokenSilent(id, { scopes: SCOPES })
+  for (const id of others) await msal.acquireTokenSilent({ homeAccountId: id }, { scopes: SCOPES })
   const after = heap()
   // Used once more, so that it is not collected before.
-  await msal.acquireTokenSilent(first, { scopes: SCOPES })
+  await msal.acquireTokenSilent({ homeAccountId: first }, { scopes: SCOPES })
   return after - before
 }
 

@@ -3,6 +3,7 @@ import { Keyv as Keyv6 } from 'keyv6'
 import { describe, expect, test } from 'vitest'
 import { ConfigurationError, KeyvCachePlugin, type KeyvCachePluginOptions } from '../src/index.ts'
 import { EntraStandIn } from './support/entra.ts'
+import { isStored } from './support/stored.ts'
 
 const good = () => ({ store: new Keyv(), clientId: 'client' })
 const NINETY_DAYS = 90 * 24 * 60 * 60 * 1000
@@ -63,11 +64,11 @@ describe('options', () => {
     const store = new Keyv()
     const entra = new EntraStandIn({ size: 'small' })
     const user = entra.user()
-    const [one, two] = ['a'.repeat(16), 'b'.repeat(16)].map((keySecret) =>
-      make({ ...good(), store, keySecret }),
-    )
+    const [one, two] = (['a', 'b'] as const).map((letter) =>
+      make({ ...good(), store, keySecret: letter.repeat(16) }),
+    ) as [KeyvCachePlugin, KeyvCachePlugin]
     await entra.signIn(entra.client(one), user)
-    expect(await one?.isSignedIn(user)).toBe(true)
-    expect(await two?.isSignedIn(user)).toBe(false)
+    expect(await isStored(one, user)).toBe(true)
+    expect(await isStored(two, user)).toBe(false)
   })
 })

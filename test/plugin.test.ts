@@ -5,7 +5,7 @@ import { EvictionError, KeyvCachePlugin, StoreUnavailableError } from '../src/in
 import { acquireSilently, CLIENT_ID, EntraStandIn } from './support/entra.ts'
 import { mutant } from './support/mutant.ts'
 import { type ObservedStore, observe, type StoreCall } from './support/observed-store.ts'
-import { keysOf, storedPartition, storedText } from './support/stored.ts'
+import { isStored, keysOf, storedPartition, storedText } from './support/stored.ts'
 
 function host(Plugin: typeof KeyvCachePlugin = KeyvCachePlugin) {
   const entra = new EntraStandIn({ size: 'small' })
@@ -36,9 +36,9 @@ describe('an eviction is honest (P4)', () => {
       fenced: false,
       cause: expect.any(StoreUnavailableError),
     })
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
     expect(await plugin.evictAccount(user.homeAccountId)).toMatchObject({ existed: true })
-    expect(await plugin.isSignedIn(user)).toBe(false)
+    expect(await isStored(plugin, user)).toBe(false)
   })
 
   test('a deletion that was not confirmed rejects too, but the eviction holds', async () => {
@@ -46,8 +46,40 @@ describe('an eviction is honest (P4)', () => {
     await signIn()
     fail(store, 'delete')
     await expect(plugin.evictAccount(user.homeAccountId)).rejects.toMatchObject({ fenced: true })
-    expect(await plugin.isSignedIn(user)).toBe(false)
+    expect(await isStored(plugin, user)).toBe(false)
     expect(await plugin.evictAccount(user.homeAccountId)).toMatchObject({ existed: true })
+  })
+})
+
+describe('a session ends its own sign-in, and no later one', () => {
+  test('the current one is evicted', async () => {
+    const { plugin, user, signIn } = host()
+    const session = await signIn()
+    expect(await plugin.evictAccount(session)).toMatchObject({
+      homeAccountId: user.homeAccountId,
+      existed: true,
+    })
+    expect(await plugin.isSignedIn(session)).toBe(false)
+  })
+
+  test('one from before an eviction evicts nothing', async () => {
+    const { plugin, signIn } = host()
+    const old = await signIn()
+    await plugin.evictAccount(old.homeAccountId)
+    const session = await signIn()
+    expect(await plugin.evictAccount(old)).toBeUndefined()
+    expect(await plugin.isSignedIn(session)).toBe(true)
+  })
+
+  test('an id alone is no session', async () => {
+    const { plugin, user, signIn } = host()
+    await signIn()
+    for (const call of [plugin.isSignedIn(user as never), plugin.evictAccount(user as never)]) {
+      await expect(call).rejects.toThrow(/^generation is missing/)
+    }
+    await expect(plugin.isSignedIn(user.homeAccountId as never)).rejects.toThrow(
+      /^account must be the session/,
+    )
   })
 })
 
@@ -58,7 +90,7 @@ describe('an outage is not a sign-out (P7)', () => {
     for (const call of [
       () => acquireSilently(bound(), user.homeAccountId),
       () => bound().getTokenCache().getAllAccounts(),
-      () => plugin.isSignedIn(user),
+      () => isStored(plugin, user),
     ]) {
       fail(store, 'read')
       await expect(call()).rejects.toBeInstanceOf(StoreUnavailableError)
@@ -89,7 +121,7 @@ describe('an outage is not a sign-out (P7)', () => {
       await expect(entra.signIn(client, user)).rejects.toBeInstanceOf(StoreUnavailableError)
       expect(entra.tokensIn(JSON.stringify(client.getTokenCache().getKVStore()))).toEqual([])
       await entra.signIn(client, user)
-      expect(await plugin.isSignedIn(user)).toBe(true)
+      expect(await isStored(plugin, user)).toBe(true)
     }
   })
 
@@ -103,7 +135,7 @@ describe('an outage is not a sign-out (P7)', () => {
     }
     const ask = (Plugin: typeof KeyvCachePlugin) => {
       const plugin = new Plugin({ store: keyv, clientId: CLIENT_ID })
-      return acquireSilently(entra.client(plugin.forAccount('alice')), 'alice')
+      return acquireSilently(entra.client(plugin.forAccount({ homeAccountId: 'alice' })), 'alice')
     }
     await expect(ask(KeyvCachePlugin)).rejects.toBeInstanceOf(StoreUnavailableError)
     await expect(ask(broken.KeyvCachePlugin)).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
@@ -142,7 +174,7 @@ describe('nothing is left behind (P6)', () => {
       expect(Math.abs(expiresAt - (key.endsWith('_g') ? quarter : fortnight))).toBeLessThan(60_000)
       expect(Math.abs(expires - expiresAt)).toBeLessThan(2 * 60 * 60 * 1000)
     }
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
   })
 
   test('expired access tokens go with the next write, and MSAL’s unknown sections stay', async () => {
@@ -202,7 +234,7 @@ describe('records that are not what they should be', () => {
       expect(await store.keyv.getRaw(partition)).toMatchObject({ value: damaged })
       await signIn()
       expect((await acquireSilently(bound(), user.homeAccountId)).fromCache).toBe(true)
-      expect(await plugin.isSignedIn(user)).toBe(true)
+      expect(await isStored(plugin, user)).toBe(true)
     },
   )
 

@@ -15,6 +15,7 @@ import { SCOPES, type User } from './support/entra.ts'
 import { callback, type EveryFlow, runEveryFlow } from './support/every-flow.ts'
 import { mutant } from './support/mutant.ts'
 import { missingProgram } from './support/programs.ts'
+import { isStored } from './support/stored.ts'
 
 const encryptionKey = generateEncryptionKey()
 const keyBytes = Buffer.from(encryptionKey.key, 'base64url')
@@ -218,7 +219,7 @@ async function provoke(
     await attempt(() => entra.enter(msal, ada))
     for (const { error } of await useAll()) errors.push(error)
     await attempt(() => msal.acquireTokenSilent(session, { scopes: SCOPES, forceRefresh: true }))
-    await attempt(() => plugin.isSignedIn(ada))
+    await attempt(() => isStored(plugin, ada))
     await attempt(() => plugin.evictAccount(brief.homeAccountId))
     await attempt(() => logout.handle(callback(logoutToken)))
     await attempt(() => logout.handle(callback(`${logoutToken}x`)))
@@ -266,7 +267,7 @@ async function provoke(
     entra.client(plugin).acquireTokenByClientCredential({ scopes: ['https://a/.default'], skipCache: true }),
   )
   await attempt(() => entra.client(plugin).getTokenCache().getAllAccounts())
-  await attempt(() => plugin.forAccount(`${ada.homeAccountId}\n`))
+  await attempt(() => plugin.forAccount({ homeAccountId: `${ada.homeAccountId}\n` }))
   await attempt(() => plugin.openSession({} as never))
   await attempt(() =>
     msal
@@ -340,12 +341,13 @@ describe('the tests above can fail', () => {
   }
 
   test.each([
-    ['a record', 'errors quote records', 'isSignedIn'],
+    ['a record', 'errors quote records', 'listSessions'],
     ['a token', 'errors quote tokens', 'evictAccount'],
   ] as const)('an error that quotes %s', async (_, name, call) => {
     const look = (world: EveryFlow, fail: () => void) => {
       fail()
-      return world.msal.plugin[call](world.ada.homeAccountId)
+      const { plugin } = world.msal
+      return call === 'listSessions' ? plugin[call](world.ada) : plugin[call](world.ada.homeAccountId)
     }
     expect(await found(library, look)).toEqual([])
     expect(await found(await mutant(name), look)).not.toEqual([])
@@ -356,7 +358,7 @@ describe('the tests above can fail', () => {
       const results: unknown[] = []
       const asyncEnd = (event: object) => void results.push('result' in event ? event.result : undefined)
       tracingChannel('msal-keyv:load').asyncEnd.subscribe(asyncEnd as never)
-      await msal.plugin.isSignedIn(ada)
+      await isStored(msal.plugin, ada)
       tracingChannel('msal-keyv:load').asyncEnd.unsubscribe(asyncEnd as never)
       // A snapshot shows nothing by itself, but whoever has it can ask it.
       return show(

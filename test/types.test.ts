@@ -35,9 +35,14 @@ test('both majors of Keyv fit, and the plugin is a cache plugin', () => {
 test('what a host writes compiles', () => {
   uses(() => msal.acquireTokenSilent(session, { scopes }))
   uses(() => msal.acquireTokenSilent(account, { scopes }))
-  uses(() => msal.acquireTokenSilent('home account id', { scopes, forceRefresh: true }))
+  uses(() => msal.acquireTokenSilent({ homeAccountId: 'home account id' }, { scopes, forceRefresh: true }))
   uses(() => msal.acquireTokenByClientCredential({ tenantId: 'contoso', scopes }))
-  expectTypeOf<ReturnType<typeof plugin.evictAccount>>().resolves.toEqualTypeOf<Eviction>()
+  uses(async () => (await plugin.evictAccount('home account id')).existed)
+  expectTypeOf<ReturnType<typeof plugin.evictAccount>>().resolves.toEqualTypeOf<Eviction | undefined>()
+  // @ts-expect-error an id alone does not say which sign-in
+  uses(() => plugin.isSignedIn({ homeAccountId: 'home account id' }))
+  // @ts-expect-error a bare id drops the generation
+  uses(() => msal.acquireTokenSilent('home account id', { scopes }))
   expectTypeOf<ReturnType<typeof logout.handle>>().resolves.toEqualTypeOf<LogoutOutcome>()
   expectTypeOf<Request>().toExtend<CallbackRequest>()
   expectTypeOf<{ sid: undefined; homeAccountId: string; generation: string }>().toExtend<HostSession>()

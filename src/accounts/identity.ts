@@ -2,8 +2,10 @@ import { createHash } from 'node:crypto'
 import { guidOf, isText } from '../guards.ts'
 import { claimsOf } from '../jwt.ts'
 
-/** An account: MSAL's home account id, or anything that has one, such as MSAL's `AccountInfo`. */
-export type AccountRef = string | { homeAccountId: string }
+/** An account, whichever sign-in it is: MSAL's home account id, or an object that has one, such as MSAL's `AccountInfo`. */
+export interface AccountRef {
+  homeAccountId: string
+}
 
 /**
  * What a host keeps in its own session after a sign-in. It holds no secret, so it fits a session cookie, but the
@@ -39,7 +41,6 @@ const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/
 
 /** @throws {TypeError} naming what is wrong, without quoting the id (P9) */
 export function signInRef(account: HostSession | AccountRef): SignInRef {
-  if (typeof account === 'string') return { homeAccountId: checkHomeAccountId(account) }
   if (typeof account !== 'object' || account === null) {
     throw new TypeError(
       'account must be the session that completeSignIn returned, or { homeAccountId }: if nobody is signed in ' +
@@ -57,6 +58,15 @@ export function signInRef(account: HostSession | AccountRef): SignInRef {
   checkOptional('since', since, 'number')
   checkOptional('tenantId', tenantId, 'string')
   return { homeAccountId: checkHomeAccountId(homeAccountId), generation, sid, epoch, since, tenantId }
+}
+
+/** As {@link signInRef}, of a session and of nothing less. */
+export function sessionRef(session: HostSession): SignInRef {
+  const of = signInRef(session)
+  if (of.generation !== undefined) return of
+  throw new TypeError(
+    'generation is missing: pass the whole session that completeSignIn or openSession returned',
+  )
 }
 
 function checkOptional(name: string, value: unknown, type: 'string' | 'number'): void {

@@ -46,7 +46,7 @@ export class Tokens {
     plugin: RecordPlugin<unknown, Request>,
     request: Request,
   ): Promise<AuthenticationResult> {
-    const key = requestKey(plugin.question, request)
+    const key = requestKey(plugin.question(), request)
     const result = await this.#calls.call(
       key,
       () => this.#acquire(plugin, request, key),

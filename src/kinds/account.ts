@@ -66,7 +66,7 @@ export class AccountPlugin extends RecordPlugin<AccountSnapshot, SilentRequest> 
     return this.backing.accounts.keyOf(this.#of.homeAccountId)
   }
 
-  get question() {
+  question() {
     return ['silent', this.#of]
   }
 

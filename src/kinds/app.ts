@@ -28,7 +28,7 @@ export class AppPlugin extends TokenRecordPlugin<ClientCredentialRequest> {
     this.#tenantId = tenant
   }
 
-  get question() {
+  question() {
     return ['app', this.#tenantId]
   }
 

@@ -290,7 +290,7 @@ export abstract class RecordPlugin<Loaded, Request extends object> extends Cache
   }
 
   /** All that can change the answer to a request, beside the request: the kind of client, and whose tokens it is for. */
-  abstract readonly question: unknown
+  abstract question(): unknown
 
   /**
    * MSAL's call.

@@ -42,7 +42,7 @@ export class LongRunningPlugin extends TokenRecordPlugin<LongRunningRequest> {
     }
   }
 
-  get question() {
+  question() {
     return ['long-running', this.key, this.#assertion?.hash]
   }
 

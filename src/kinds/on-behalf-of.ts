@@ -22,7 +22,7 @@ export class OnBehalfOfPlugin extends TokenRecordPlugin<OnBehalfOfRequest> {
   }
 
   /** By its record, and not by the incoming token, which a process need not keep. */
-  get question() {
+  question() {
     return ['on behalf of', this.key]
   }
 

@@ -8,6 +8,7 @@ import { LONG, length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import { drawSeed } from '../support/seed.ts'
 import { steppedAdapter } from '../support/stepped-adapter.ts'
+import { isStored } from '../support/stored.ts'
 
 type Plugin = typeof KeyvCachePlugin
 type Actor = 'refresh-1' | 'refresh-2' | 'evict-1' | 'evict-2' | 'sign-in' | 'read-1' | 'read-2' | 'time'
@@ -126,7 +127,7 @@ class World {
 
   /** P3, in the state as it is: no load that begins now yields the evicted sign-in. */
   async #checkStore(): Promise<void> {
-    if (!this.#isEvicted || !(await this.#watcher.isSignedIn(this.#user))) return
+    if (!this.#isEvicted || !(await isStored(this.#watcher, this.#user))) return
     const stored = this.#entra.tokensIn([...this.#map.values()].join())
     if (stored.some(({ chain }) => chain === this.#oldChain))
       this.#violation('P3: the evicted chain can be loaded')

@@ -2,7 +2,7 @@
 // B12 of the attack), and is again, in a build broken on purpose.
 import Keyv from 'keyv'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { ConfidentialClients, type HostSession, LogoutHandler } from '../../src/index.ts'
+import { type AccountRef, ConfidentialClients, type HostSession, LogoutHandler } from '../../src/index.ts'
 import { acquireSilently, EntraStandIn, SCOPES, TENANT_ID, type User } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
@@ -48,13 +48,13 @@ class Host {
     return logout.handle({ method: 'GET', url: `/?${new URLSearchParams({ sid })}` })
   }
 
-  refresh(account: HostSession | string, by = this.there) {
+  refresh(account: HostSession | AccountRef, by = this.there) {
     return by.acquireTokenSilent(account, { scopes: SCOPES, forceRefresh: true })
   }
 
   /** A refresh that waits before its write, when it has read. */
   async refreshHeldAtItsWrite(
-    account: HostSession | string,
+    account: HostSession | AccountRef,
     meanwhile: () => Promise<unknown>,
   ): Promise<void> {
     this.store.before('write', meanwhile)
@@ -96,7 +96,7 @@ holds(
     await host.signIn('one')
     // As another node of a cluster carries it out: the links of the refresh, and not its record.
     for (const [key, value] of links) host.map.set(key, value)
-    expect(await host.there.plugin.listSessions(old.homeAccountId)).toHaveLength(1)
+    expect(await host.there.plugin.listSessions({ homeAccountId: old.homeAccountId })).toHaveLength(1)
     expect(await host.calledBack('one', 'account')).toMatchObject({ result: 'evicted' })
   },
 )
@@ -124,8 +124,8 @@ holds(
     // Both sign in through one session of the provider, and each reads before the other writes.
     host.store.before('write', () => host.signIn('shared', { user: one }))
     const session = await host.signIn('shared', { user: two, by: host.here })
-    await host.refresh(one.homeAccountId)
-    await host.refresh(session.homeAccountId)
+    await host.refresh(one)
+    await host.refresh({ homeAccountId: session.homeAccountId })
     const outcome = await host.calledBack('shared', 'account')
     expect(outcome.evicted.map(({ homeAccountId }) => homeAccountId).toSorted()).toEqual(
       [one.homeAccountId, two.homeAccountId].toSorted(),

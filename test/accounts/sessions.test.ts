@@ -250,7 +250,7 @@ describe('listSessions', () => {
     ])
     expect(JSON.stringify(sessions)).not.toContain('one')
     await here.callback('one')
-    expect(await here.plugin.listSessions(two.homeAccountId)).toHaveLength(1)
+    expect(await here.plugin.listSessions({ homeAccountId: two.homeAccountId })).toHaveLength(1)
     await here.plugin.evictAccount(two.homeAccountId)
     expect(await here.plugin.listSessions(two)).toEqual([])
   })

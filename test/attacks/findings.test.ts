@@ -194,7 +194,7 @@ test('F10: the load from before an eviction, answered last, shows nothing', asyn
   const { entra, store, plugin, signIn } = host()
   const user = entra.user()
   await signIn(user)
-  const cache = entra.client(plugin.forAccount(user.homeAccountId)).getTokenCache()
+  const cache = entra.client(plugin.forAccount({ homeAccountId: user.homeAccountId })).getTokenCache()
   const late = Promise.withResolvers<void>()
   const begun = Promise.withResolvers<void>()
   const { keyv } = store
@@ -214,7 +214,9 @@ test('F10: the load from before an eviction, answered last, shows nothing', asyn
       },
     },
   }) as typeof keyv
-  const bound = new KeyvCachePlugin({ store: slow, clientId: CLIENT_ID }).forAccount(user.homeAccountId)
+  const bound = new KeyvCachePlugin({ store: slow, clientId: CLIENT_ID }).forAccount({
+    homeAccountId: user.homeAccountId,
+  })
   const client = entra.client(bound).getTokenCache()
   const before = client.getAllAccounts()
   await begun.promise
@@ -249,7 +251,7 @@ test('F12: a plaintext record with a tenant profile or a claim that is none yiel
     change('IdToken', 'secret', 'no.jwt'),
   ]) {
     map.set(partition, JSON.stringify({ value: `${header}\n${JSON.stringify(damaged)}` }))
-    const client = entra.client(plugin.forAccount(user.homeAccountId))
+    const client = entra.client(plugin.forAccount({ homeAccountId: user.homeAccountId }))
     expect(await client.getTokenCache().getAllAccounts()).toEqual([])
     await expect(acquireSilently(client, user.homeAccountId)).rejects.toMatchObject({
       errorCode: 'no_tokens_found',

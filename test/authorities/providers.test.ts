@@ -61,14 +61,16 @@ describe('two issuers on one host, one client id (W7)', () => {
   test('a load for the other provider shows nothing, and asks nobody', async () => {
     const { of, session, stand } = await attack()
     const { homeAccountId } = session
-    const call = of(B).acquireTokenSilent(homeAccountId, { scopes: SCOPES })
+    const call = of(B).acquireTokenSilent({ homeAccountId }, { scopes: SCOPES })
     await expect(call).rejects.toMatchObject({ name: 'InteractionRequiredAuthError' })
     const named = of(A).acquireTokenSilent(session, { scopes: SCOPES, authority: B })
     await expect(named).rejects.toMatchObject({ name: 'InteractionRequiredAuthError' })
     expect(stand.tokenRequests.refresh_token).toBe(0)
     // MSAL 3 forgets before each silent call which authority it asks.
     if (version.startsWith('3.')) return
-    const client = stand.client(of(A).plugin.forAccount(homeAccountId), { auth: { authority: B } as never })
+    const client = stand.client(of(A).plugin.forAccount({ homeAccountId }), {
+      auth: { authority: B } as never,
+    })
     await expect(acquireSilently(client, homeAccountId)).rejects.toMatchObject({
       errorCode: 'no_tokens_found',
     })

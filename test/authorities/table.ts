@@ -163,7 +163,7 @@ export async function runFlows(
     },
     'three hits': () => thrice(() => elsewhere.acquireTokenSilent(session, { scopes: SCOPES })),
     'three hits, by id': () =>
-      thrice(() => elsewhere.acquireTokenSilent(user.homeAccountId, { scopes: SCOPES })),
+      thrice(() => elsewhere.acquireTokenSilent({ homeAccountId: user.homeAccountId }, { scopes: SCOPES })),
     "three hits, the host's own client": () =>
       thrice(async () => {
         const client = new ConfidentialClientApplication({

@@ -7,7 +7,7 @@ const msal = new ConfidentialClients(new EntraStandIn({ size: 'small' }).configu
   store: new Keyv(),
 })
 
-test.each([undefined, null, 7, true])(
+test.each([undefined, null, 7, true, 'uid.utid'])(
   'a session in which nobody is signed in (%s) is named as what is missing',
   async (nobody) => {
     const account = nobody as never
@@ -23,7 +23,7 @@ test.each([undefined, null, 7, true])(
 )
 
 test('what is an account but holds no id is named by its member', async () => {
-  for (const account of [{}, '', { homeAccountId: 7 }]) {
+  for (const account of [{}, { homeAccountId: '' }, { homeAccountId: 7 }]) {
     await expect(msal.acquireTokenSilent(account as never, { scopes: SCOPES })).rejects.toThrow(
       /^homeAccountId must/,
     )

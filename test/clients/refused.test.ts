@@ -26,7 +26,7 @@ async function host(library: Library = { ConfidentialClients }) {
   const user = entra.user()
   await entra.signIn(entra.client(here.plugin), user)
   const ask = (msal: ConfidentialClients, scope: string) =>
-    msal.acquireTokenSilent(user.homeAccountId, { scopes: [scope], forceRefresh: true })
+    msal.acquireTokenSilent({ homeAccountId: user.homeAccountId }, { scopes: [scope], forceRefresh: true })
   return { entra, map, store, here, there, user, ask }
 }
 
@@ -77,9 +77,10 @@ describe('a token that is refused for good', () => {
     await expect(ask(there, 'Mail.Read')).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
     expect(entra.tokenRequests.refresh_token).toBe(1)
     // The access token is good, until it expires.
-    expect((await there.acquireTokenSilent(user.homeAccountId, { scopes: ['User.Read'] })).fromCache).toBe(
-      true,
-    )
+    expect(
+      (await there.acquireTokenSilent({ homeAccountId: user.homeAccountId }, { scopes: ['User.Read'] }))
+        .fromCache,
+    ).toBe(true)
     expect([...map.keys()].filter((key) => key.endsWith('_r'))).toHaveLength(1)
     await there.plugin.evictAccount(user.homeAccountId)
     expect([...map.keys()].filter((key) => key.endsWith('_r'))).toEqual([])

@@ -6,7 +6,7 @@ import { ConfidentialClients, generateEncryptionKey, type HostSession } from '..
 import { EntraStandIn, SCOPES, TENANT_ID, type User } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
-import { keysOf } from '../support/stored.ts'
+import { isStored, keysOf } from '../support/stored.ts'
 
 type Clients = typeof ConfidentialClients
 
@@ -292,11 +292,11 @@ describe('bounds', () => {
       const msal = new library.ConfidentialClients(entra.configuration(), { store })
       const user = entra.user()
       await entra.signIn(entra.client(msal.plugin), user)
-      const ask = () => msal.acquireTokenSilent(user.homeAccountId, { scopes: SCOPES })
+      const ask = () => msal.acquireTokenSilent({ homeAccountId: user.homeAccountId }, { scopes: SCOPES })
       await ask()
       const [partition = ''] = [...map.keys()].filter((key) => key.endsWith('_p'))
       map.set(`${partition.slice(0, -1)}g`, JSON.stringify({ value: '' }))
-      expect(await msal.plugin.isSignedIn(user)).toBe(false)
+      expect(await isStored(msal.plugin, user)).toBe(false)
       return ask().then(
         () => true,
         () => false,

@@ -28,7 +28,7 @@ export class KeyvHost implements Host {
   }
 
   clientFor(user: Account): ConfidentialClientApplication {
-    return this.#entra.client(this.plugin.forAccount(user.homeAccountId))
+    return this.#entra.client(this.plugin.forAccount({ homeAccountId: user.homeAccountId }))
   }
 
   evict(user: Account): Promise<unknown> {

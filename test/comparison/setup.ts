@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
 import { acquireSilently, EntraStandIn, type User } from '../support/entra.ts'
+import { isStored } from '../support/stored.ts'
 import type { Host } from './host.ts'
 import { KeyvHost } from './keyv-host.ts'
 import { type Latency, RemoteMap } from './remote-map.ts'
@@ -23,7 +24,7 @@ export async function expectEvicted(entra: EntraStandIn, host: KeyvHost, user: U
 }
 
 export async function expectSignedOut(host: KeyvHost, user: User): Promise<void> {
-  expect(await host.plugin.isSignedIn(user.homeAccountId)).toBe(false)
+  expect(await isStored(host.plugin, user.homeAccountId)).toBe(false)
   const silent = acquireSilently(host.clientFor(user), user.homeAccountId)
   await expect(silent).rejects.toMatchObject({ errorCode: 'no_tokens_found' })
 }

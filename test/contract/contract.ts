@@ -1,10 +1,10 @@
 import type { AccountInfo } from '@azure/msal-node'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type HostSession, KeyvCachePlugin, type KeyvLike } from '../../src/index.ts'
+import { type AccountRef, type HostSession, KeyvCachePlugin, type KeyvLike } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn } from '../support/entra.ts'
 import { type ObservedStore, observe } from '../support/observed-store.ts'
 import { missingProgram } from '../support/programs.ts'
-import { storedPartition, storedText } from '../support/stored.ts'
+import { isStored, storedPartition, storedText } from '../support/stored.ts'
 import type { ContractStore } from './contract-store.ts'
 
 /** The promises, with real MSAL Node, over one store. */
@@ -32,7 +32,7 @@ export function contract(store: ContractStore): void {
         other,
         signIn: async (of = user): Promise<HostSession> =>
           plugin.openSession(await entra.signIn(entra.client(plugin), of)),
-        bound: (account: HostSession | string, by = plugin) => entra.client(by.forAccount(account)),
+        bound: (account: HostSession | AccountRef, by = plugin) => entra.client(by.forAccount(account)),
         text: (id = user.homeAccountId) => storedText(here.keyv, id),
       }
     }
@@ -46,7 +46,7 @@ export function contract(store: ContractStore): void {
         const { user, plugin, signIn, bound } = host()
         await signIn()
         here.calls()
-        await acquireSilently(bound(user.homeAccountId), user.homeAccountId)
+        await acquireSilently(bound(user), user.homeAccountId)
         expect(here.calls()).toEqual(hitCalls)
         await plugin.evictAccount(user.homeAccountId)
         expect(here.calls()).toEqual(['write', 'read', 'read', 'read', 'delete', 'read', 'read'])
@@ -54,18 +54,18 @@ export function contract(store: ContractStore): void {
 
       proven('sign-in 2 store calls, silent hit 1, refresh 3, eviction 3', async () => {
         const { entra, user, plugin, bound } = host()
-        await plugin.isSignedIn(user.homeAccountId)
+        await isStored(plugin, user.homeAccountId)
         here.calls()
 
         await entra.signIn(entra.client(plugin), user)
         expect(here.calls()).toEqual(['read', 'write'])
         const session = { homeAccountId: user.homeAccountId }
 
-        const hit = await acquireSilently(bound(session.homeAccountId), user.homeAccountId)
+        const hit = await acquireSilently(bound(session), user.homeAccountId)
         expect(hit.fromCache).toBe(true)
         expect(here.calls()).toEqual(['read'])
 
-        const refreshed = await acquireSilently(bound(session.homeAccountId), user.homeAccountId, {
+        const refreshed = await acquireSilently(bound(session), user.homeAccountId, {
           forceRefresh: true,
         })
         expect(refreshed.fromCache).toBe(false)
@@ -81,9 +81,9 @@ export function contract(store: ContractStore): void {
         for (const other of [user, ...others]) await signIn(other)
         const before = await Promise.all(others.map((other) => storedText(here.keyv, other.homeAccountId)))
         here.calls()
-        await acquireSilently(bound(user.homeAccountId), user.homeAccountId)
+        await acquireSilently(bound(user), user.homeAccountId)
         expect(here.calls()).toEqual(hitCalls)
-        await acquireSilently(bound(user.homeAccountId), user.homeAccountId, { forceRefresh: true })
+        await acquireSilently(bound(user), user.homeAccountId, { forceRefresh: true })
         const after = await Promise.all(others.map((other) => storedText(here.keyv, other.homeAccountId)))
         expect(after).toEqual(before)
       })
@@ -202,7 +202,7 @@ export function contract(store: ContractStore): void {
         await cache.removeAccount(account)
         expect(entra.tokensIn(await text())).toEqual([])
         expect(await other.isSignedIn(session)).toBe(false)
-        expect(await plugin.isSignedIn((await signIn()).homeAccountId)).toBe(true)
+        expect(await isStored(plugin, (await signIn()).homeAccountId)).toBe(true)
       })
     })
 
@@ -243,8 +243,8 @@ export function contract(store: ContractStore): void {
       await signIn()
       const foreign = new KeyvCachePlugin({ store: here.keyv, clientId: 'another' })
       const named = new KeyvCachePlugin({ store: here.keyv, clientId: CLIENT_ID, namespace: 'eu' })
-      expect(await foreign.isSignedIn(user.homeAccountId)).toBe(false)
-      expect(await named.isSignedIn(user.homeAccountId)).toBe(false)
+      expect(await isStored(foreign, user.homeAccountId)).toBe(false)
+      expect(await isStored(named, user.homeAccountId)).toBe(false)
     })
 
     test('a client that signs users in holds nothing of them (P12), and reads nothing (P13)', async () => {

@@ -9,6 +9,7 @@ import { callbackUrl, logoutUrl, makeHostParts } from '../support/host-parts.ts'
 import { listening, type RunningHost } from '../support/hosts.ts'
 import { missingBrowser } from '../support/missing-browser.ts'
 import { startSessionHost } from '../support/session-host.ts'
+import { isStored } from '../support/stored.ts'
 
 interface Callback {
   readonly outcome: LogoutOutcome
@@ -65,8 +66,10 @@ describe.skipIf(missingBrowser())('a front-channel logout in a browser', () => {
       result: 'evicted',
       evicted: [{ homeAccountId: alice.homeAccountId, sid: alice.sid }],
     })
-    expect(await msal.plugin.isSignedIn(alice.homeAccountId)).toBe(false)
-    await expect(msal.acquireTokenSilent(alice.homeAccountId, { scopes: SCOPES })).rejects.toMatchObject({
+    expect(await isStored(msal.plugin, alice.homeAccountId)).toBe(false)
+    await expect(
+      msal.acquireTokenSilent({ homeAccountId: alice.homeAccountId }, { scopes: SCOPES }),
+    ).rejects.toMatchObject({
       name: 'InteractionRequiredAuthError',
       errorCode: 'no_tokens_found',
     })

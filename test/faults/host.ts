@@ -12,7 +12,7 @@ import {
 } from '../../src/index.ts'
 import { damage } from '../support/damage.ts'
 import { EntraStandIn, type Held, SCOPES, type User } from '../support/entra.ts'
-import { keysOf, storedText } from '../support/stored.ts'
+import { isStored, keysOf, storedText } from '../support/stored.ts'
 import { OPERATIONS, type Operation, type Outcome, type Row } from './table.ts'
 
 /** A fault of a store, forced. */
@@ -88,7 +88,7 @@ export class FaultyHost {
   }
 
   isSignedIn({ homeAccountId }: HostSession): Promise<boolean> {
-    return this.msal.plugin.isSignedIn(homeAccountId)
+    return isStored(this.msal.plugin, homeAccountId)
   }
 
   /**

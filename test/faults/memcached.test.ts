@@ -6,6 +6,7 @@ import { closeStore, openSampled } from '../support/open-store.ts'
 import { MEMCACHED, OtherServer } from '../support/other-servers.ts'
 import { missingProgram } from '../support/programs.ts'
 import { SlowLink } from '../support/slow-link.ts'
+import { isStored } from '../support/stored.ts'
 import { FaultyHost, watchForCrashes } from './host.ts'
 import { MAJORS } from './majors.ts'
 import { MEMCACHED_FAULTS } from './table.ts'
@@ -56,7 +57,7 @@ describe.skipIf(missingProgram('memcached')).each(MAJORS)('memcached, %s', (majo
   async function restart(): Promise<void> {
     await server.restart()
     await vi.waitUntil(() =>
-      host.msal.plugin.isSignedIn('nobody').then(
+      isStored(host.msal.plugin, 'nobody').then(
         () => true,
         () => false,
       ),

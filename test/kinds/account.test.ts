@@ -5,7 +5,7 @@ import { KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, SCOPES, type User } from '../support/entra.ts'
 import { length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
-import { storedPartition, storedText } from '../support/stored.ts'
+import { isStored, storedPartition, storedText } from '../support/stored.ts'
 
 type Plugin = typeof KeyvCachePlugin
 
@@ -159,7 +159,7 @@ test('an eviction outlives the clients and the session that were there before it
   const { entra, plugin, signIn } = host()
   const user = entra.user()
   const old = await signIn(user)
-  const longLived = entra.client(plugin.forAccount(user.homeAccountId))
+  const longLived = entra.client(plugin.forAccount({ homeAccountId: user.homeAccountId }))
   await acquireSilently(longLived, user.homeAccountId)
   await plugin.evictAccount(user.homeAccountId)
   const fresh = await signIn(user)
@@ -167,7 +167,7 @@ test('an eviction outlives the clients and the session that were there before it
   for (const client of [longLived, entra.client(plugin.forAccount(old))]) {
     await expect(acquireSilently(client, user.homeAccountId)).rejects.toThrow('no_tokens_found')
   }
-  const byId = entra.client(plugin.forAccount(user.homeAccountId))
+  const byId = entra.client(plugin.forAccount({ homeAccountId: user.homeAccountId }))
   expect((await acquireSilently(byId, user.homeAccountId)).fromCache).toBe(true)
   expect((await acquireSilently(entra.client(plugin.forAccount(fresh)), user.homeAccountId)).fromCache).toBe(
     true,
@@ -278,8 +278,8 @@ test('removeAccount on a bound client evicts its account and no other', async ()
   const cache = entra.client(plugin.forAccount(bob)).getTokenCache()
   const [account = expect.fail('no account')] = await cache.getAllAccounts()
   await cache.removeAccount(account)
-  expect(await plugin.isSignedIn(bob)).toBe(false)
-  expect(await plugin.isSignedIn(alice)).toBe(true)
+  expect(await isStored(plugin, bob)).toBe(false)
+  expect(await isStored(plugin, alice)).toBe(true)
 })
 
 test('two accounts of one id at two providers are refused, not merged, and a namespace keeps them apart', async () => {
@@ -295,5 +295,5 @@ test('two accounts of one id at two providers are refused, not merged, and a nam
   expect(await storedText(keyv, 'alice')).toBe(before)
   const named = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID, namespace: 'other' })
   await two.signIn(two.client(named), two.user({ uid: 'alice' }))
-  expect(await named.isSignedIn('alice')).toBe(true)
+  expect(await isStored(named, 'alice')).toBe(true)
 })

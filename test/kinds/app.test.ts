@@ -6,7 +6,7 @@ import { CLIENT_ID, EntraStandIn, SCOPES, TENANT_ID } from '../support/entra.ts'
 import { length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
-import { storedText } from '../support/stored.ts'
+import { isStored, storedText } from '../support/stored.ts'
 
 const OTHER_TENANT = '0e4a4700-0000-4000-8000-00000000047e'
 const HOUR = 60 * 60 * 1000
@@ -119,7 +119,7 @@ describe('isolation (P1)', () => {
     await entra.signIn(by, user)
     expect([...map.values()][0]).toBe(record)
     expect(entra.tokensIn(await storedText(store.keyv, user.homeAccountId))).toHaveLength(3)
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
     expect(entra.tokensIn(JSON.stringify(by.getTokenCache().getKVStore()))).toHaveLength(1)
     expect(await by.getTokenCache().getAllAccounts()).toEqual([])
     expect(text()).toContain(record)

@@ -5,11 +5,11 @@ import { RecordPlugin, type Write } from '../../src/kinds/cache-plugin.ts'
 import { emptyCache, parseSerialized, type SerializedCache } from '../../src/msal/schema.ts'
 import { backingOf, KeyvCachePlugin } from '../../src/plugin.ts'
 import { CLIENT_ID, EntraStandIn, type User } from '../support/entra.ts'
+import { isStored } from '../support/stored.ts'
 
 /** What a kind of plugin says and does, and what was asked of it. */
 class Note extends RecordPlugin<string | undefined, object> {
   readonly key = 'the note'
-  readonly question = ['note']
   protected readonly mayGoUnstored = 'all'
   stored: string | undefined
   readonly writes: Write<string | undefined>[] = []
@@ -67,6 +67,10 @@ class Note extends RecordPlugin<string | undefined, object> {
 
   protected ownerOf() {
     return 'the account'
+  }
+
+  question() {
+    return ['note']
   }
 
   async ask() {
@@ -198,8 +202,8 @@ describe('a write', () => {
     const { RefreshToken } = await cacheOf(refreshed)
     note.left = { ...left, RefreshToken: { ...left.RefreshToken, ...RefreshToken } }
     await entra.signIn(client, bob)
-    expect(await plugin.isSignedIn(signedIn)).toBe(true)
-    expect(await plugin.isSignedIn(refreshed)).toBe(false)
+    expect(await isStored(plugin, signedIn)).toBe(true)
+    expect(await isStored(plugin, refreshed)).toBe(false)
   })
 
   test('that never began is not committed, and not lost in silence (P13)', async () => {

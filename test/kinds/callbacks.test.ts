@@ -4,10 +4,11 @@ import { ConfigurationError, KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, type EntraStandIn } from '../support/entra.ts'
 import { importHost } from '../support/import-host.ts'
 import { mutant } from '../support/mutant.ts'
+import { isStored } from '../support/stored.ts'
 
 const KINDS: [kind: string, of: (plugin: KeyvCachePlugin, entra: EntraStandIn) => ICachePlugin][] = [
   ['the plugin itself', (plugin) => plugin],
-  ['forAccount', (plugin) => plugin.forAccount('alice')],
+  ['forAccount', (plugin) => plugin.forAccount({ homeAccountId: 'alice' })],
   ['forApp', (plugin) => plugin.forApp('contoso.example')],
   ['forAssertion', (plugin, entra) => plugin.forAssertion(entra.assertion(entra.user()))],
   ['forLongRunningProcess', (plugin) => plugin.forLongRunningProcess('a session key')],
@@ -32,7 +33,7 @@ describe('a changed cache that no load came before is an error that names import
   test('also where failures of the store are only reported', async () => {
     const { entra, store } = importHost()
     const options = { store: store.keyv, clientId: CLIENT_ID, onCommitFailure: 'report' } as const
-    const bound = new KeyvCachePlugin(options).forAccount('alice')
+    const bound = new KeyvCachePlugin(options).forAccount({ homeAccountId: 'alice' })
     const storing = bound.afterCacheAccess(await changedCache(entra))
     await expect(storing).rejects.toBeInstanceOf(ConfigurationError)
   })
@@ -103,5 +104,5 @@ test("both callbacks around MSAL's deserialize still store what it holds", async
   await plugin.beforeCacheAccess(context)
   cache.deserialize(serialized)
   await plugin.afterCacheAccess(context)
-  expect(await plugin.isSignedIn(user)).toBe(true)
+  expect(await isStored(plugin, user)).toBe(true)
 })

@@ -5,6 +5,7 @@ import { KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, SCOPES, type User } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
+import { isStored } from '../support/stored.ts'
 
 const SECOND = 1000
 const HOUR = 60 * 60 * SECOND
@@ -41,7 +42,7 @@ const evicted = { code: 'ERR_ACCOUNT_EVICTED' }
 
 test('begins with an assertion and goes on without, in every process: 5 store calls, then 2, a refresh 6', async () => {
   const { entra, store, plugin, client, begin, goOn, user, key } = host()
-  await plugin.isSignedIn('warm-up')
+  await isStored(plugin, 'warm-up')
   store.calls()
   const first = await begin(key, entra.assertion(user))
   expect(store.calls()).toEqual(['read', 'read', 'read', 'read', 'write'])
@@ -105,7 +106,7 @@ describe('isolation (P1)', () => {
     const before = text()
     const other = entra.user()
     await entra.signIn(client(key), other)
-    expect(await plugin.isSignedIn(other)).toBe(true)
+    expect(await isStored(plugin, other)).toBe(true)
     expect(text()).toBe(before)
     expect((await goOn(key, user)).fromCache).toBe(true)
   })
@@ -165,7 +166,7 @@ describe('eviction (P3)', () => {
     for (const restart of [true, false]) {
       const { plugin, user, chain, chains, entra, map } = await refreshOver(restart, undefined, ['id_token'])
       expect(chains.filter((of) => restart && of === chain)).toEqual([])
-      expect(await plugin.isSignedIn(user)).toBe(false)
+      expect(await isStored(plugin, user)).toBe(false)
       const partitions = [...map].filter(([name]) => name.endsWith('_p')).join()
       expect(entra.tokensIn(partitions)).toEqual([])
     }
@@ -174,7 +175,7 @@ describe('eviction (P3)', () => {
   test('with such an answer taken for a sign-in, the evicted user is signed in again', async () => {
     const broken = await mutant('refresh taken for a sign-in')
     const { plugin, user } = await refreshOver(false, broken.KeyvCachePlugin, ['id_token'])
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
   })
 
   test('without its pin, the old chain gets into the new process', async () => {
@@ -208,7 +209,7 @@ test("MSAL's removeAccount ends the process, and evicts nobody", async () => {
   const [account = expect.fail('no account')] = await cache.getAllAccounts()
   await cache.removeAccount(account)
   expect([...map.keys()].filter((name) => name.endsWith('_l'))).toEqual([])
-  expect(await plugin.isSignedIn(user)).toBe(true)
+  expect(await isStored(plugin, user)).toBe(true)
 })
 
 test.each(['', undefined, 'x'.repeat(1025)])('forLongRunningProcess refuses the session key %j', (key) => {

@@ -5,7 +5,7 @@ import { KeyvCachePlugin } from '../../src/index.ts'
 import { CLIENT_ID, EntraStandIn, SCOPES, TENANT_ID } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
 import { observe } from '../support/observed-store.ts'
-import { keysOf } from '../support/stored.ts'
+import { isStored, keysOf } from '../support/stored.ts'
 
 const SECOND = 1000
 const HOUR = 60 * 60 * SECOND
@@ -51,7 +51,7 @@ const evicted = { code: 'ERR_ACCOUNT_EVICTED', name: 'AccountEvictedError' }
 
 test('first 5 store calls, repeated 2 and no token request, in this process and in another (P10)', async () => {
   const { entra, store, plugin, client, ask } = host()
-  await plugin.isSignedIn('warm-up')
+  await isStored(plugin, 'warm-up')
   store.calls()
   const assertion = entra.assertion(entra.user())
   const first = await ask(assertion)
@@ -117,7 +117,7 @@ describe('isolation (P1)', () => {
     const { entra, map, plugin, client } = host()
     const user = entra.user()
     await entra.signIn(client(entra.assertion(user)), user)
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
     expect(records(map)).toEqual([])
   })
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ConfigurationError, KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
-import { storedText } from '../support/stored.ts'
+import { isStored, storedText } from '../support/stored.ts'
 
 describe('40 sign-ins at once on one client', () => {
   async function signInTogether(Plugin: typeof KeyvCachePlugin) {
@@ -63,7 +63,7 @@ describe('misuse is loud (P13)', () => {
     const { account } = await entra.signIn(client, user)
     if (account === null) throw new Error('no account')
     await expect(client.getTokenCache().removeAccount(account)).rejects.toThrow(/evictAccount/)
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
   })
 
   test('a session for a result that is not stored', async () => {

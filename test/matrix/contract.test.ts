@@ -1,5 +1,6 @@
 import { Keyv } from 'keyv'
 import { describe, expect, test } from 'vitest'
+import type { HostSession } from '../../src/index.ts'
 import * as library from '../../src/index.ts'
 import { type Parts, scenarios } from './contract.ts'
 
@@ -21,7 +22,8 @@ describe('the portable contract finds', () => {
 
   test('an eviction that does nothing', async () => {
     class Plugin extends library.KeyvCachePlugin {
-      override async evictAccount(homeAccountId: string) {
+      override async evictAccount(account: string | HostSession) {
+        const homeAccountId = typeof account === 'string' ? account : account.homeAccountId
         return { homeAccountId, evictedAt: new Date(), existed: true }
       }
     }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import type * as Library from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, SCOPES, TENANT_ID, type User } from '../support/entra.ts'
+import { isStored } from '../support/stored.ts'
 
 type Options = Omit<Library.KeyvCachePluginOptions, 'store' | 'clientId'>
 
@@ -103,7 +104,7 @@ export const scenarios: readonly Scenario[] = [
       held.release()
       await refresh
       await assert.rejects(silent(session), SIGN_IN_AGAIN)
-      assert.equal(await other.isSignedIn(user.homeAccountId), false)
+      assert.equal(await isStored(other, user.homeAccountId), false)
     },
   },
   {

@@ -53,7 +53,7 @@ describe('exportAccount', () => {
     calls()
     await exportAccount(plugin, user)
     expect(calls()).toEqual(['read'])
-    await expect(exportAccount(plugin, '')).rejects.toBeInstanceOf(TypeError)
+    await expect(exportAccount(plugin, { homeAccountId: '' })).rejects.toBeInstanceOf(TypeError)
   })
 
   test('is what an import takes, in another store', async () => {

@@ -8,6 +8,7 @@ import { LIBRARY, type Library } from '../support/import-host.ts'
 import { mutant } from '../support/mutant.ts'
 import type { MutantName } from '../support/mutants.ts'
 import { steppedAdapter } from '../support/stepped-adapter.ts'
+import { isStored } from '../support/stored.ts'
 
 /** Thrown where something is wrong, with the order that led there. */
 class Violation extends Error {}
@@ -55,7 +56,7 @@ class World {
   }
 
   isSignedIn(as: HostSession | User = this.user): Promise<boolean> {
-    return this.process().isSignedIn(as)
+    return isStored(this.process(), as)
   }
 
   /** Where in the order a step was made last, or never: -1. */

@@ -5,6 +5,7 @@ import { type ImportReport, importCache } from '../../src/migrate/index.ts'
 import { CLIENT_ID } from '../support/entra.ts'
 import { observe } from '../support/observed-store.ts'
 import { openStore } from '../support/open-store.ts'
+import { isStored } from '../support/stored.ts'
 import { connectTo } from './sessions.ts'
 
 export interface ImportSettings {
@@ -28,7 +29,7 @@ process.once('message', async ({ redisUrl, file, keys }: ImportSettings) => {
   const { keyv, calls } = observe(await openStore({ kind: 'redis', url: redisUrl }))
   const plugin = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID })
   const redis = await connectTo(redisUrl)
-  await plugin.isSignedIn('warm-up')
+  await isStored(plugin, 'warm-up')
   calls()
 
   const reasons: Record<string, number> = {}

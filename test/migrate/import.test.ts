@@ -13,7 +13,7 @@ import { KeyNames } from '../../src/records/key-names.ts'
 import { encodeRecord } from '../../src/records/record.ts'
 import { CLIENT_ID, EntraStandIn, TENANT_ID } from '../support/entra.ts'
 import { assignToEach, edited, idsOf, importHost, partOf } from '../support/import-host.ts'
-import { keysOf, storedPartition, storedText } from '../support/stored.ts'
+import { isStored, keysOf, storedPartition, storedText } from '../support/stored.ts'
 
 const HOUR = 60 * 60 * 1000
 
@@ -35,7 +35,7 @@ describe('a blob of several accounts', () => {
       expect(entra.ownerOf(accessToken)?.homeAccountId).toBe(user.homeAccountId)
       expect(await storedPartition(store.keyv, user.homeAccountId)).toEqual(partOf(serialized, user))
       const session = report.imported[index] ?? user
-      expect(await plugin.isSignedIn(session)).toBe(true)
+      expect(await isStored(plugin, session)).toBe(true)
       expect((await silent(user, true, plugin.forAccount(session))).fromCache).toBe(false)
     }
   })
@@ -43,7 +43,7 @@ describe('a blob of several accounts', () => {
   test('two store calls for each account and one more for each 16', async () => {
     const { entra, plugin, blob, calls } = importHost()
     const serialized = await blob(...Array.from({ length: 20 }, () => entra.user()))
-    await plugin.isSignedIn('warm-up')
+    await isStored(plugin, 'warm-up')
     calls()
     await importCache(plugin, serialized)
     const each = { reads: 20 + 2, writes: 20 }
@@ -95,7 +95,7 @@ describe('a blob of several accounts', () => {
     const plugin = new KeyvCachePlugin({ store: keyv, clientId: CLIENT_ID, encryptionKeys })
     await importCache(plugin, await blob(user))
     expect(await storedText(keyv, user.homeAccountId)).toMatch(/^v1\./)
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
   })
 })
 
@@ -107,7 +107,7 @@ describe('a record of one account that holds tokens of others', () => {
     const report = await importCache(plugin, serialized, bob.homeAccountId)
     expect(idsOf(report.imported)).toEqual([bob.homeAccountId])
     expect(report).toMatchObject({ skipped: [], dropped: 4 })
-    expect(await plugin.isSignedIn(alice)).toBe(false)
+    expect(await isStored(plugin, alice)).toBe(false)
     expect(idsOf((await importCache(plugin, serialized)).imported)).toEqual([alice.homeAccountId])
   })
 
@@ -148,7 +148,7 @@ describe('an account is imported only', () => {
     expect(report.skipped).toEqual([{ homeAccountId: user.homeAccountId, reason: 'evicted' }])
     expect(report.imported).toEqual([])
     expect(map).toEqual(before)
-    expect(await plugin.isSignedIn(user)).toBe(again)
+    expect(await isStored(plugin, user)).toBe(again)
   })
 
   test('if its session was not ended', async () => {
@@ -158,7 +158,7 @@ describe('an account is imported only', () => {
     const key = names.epoch(user.homeAccountId, names.sidDigest('session-a'))
     await store.keyv.set(key, encodeRecord(generationRecord(key)), HOUR)
     expect(reasons(await importCache(plugin, await blob(user)))).toEqual(['evicted'])
-    expect(await plugin.isSignedIn(user)).toBe(false)
+    expect(await isStored(plugin, user)).toBe(false)
   })
 
   test.each(['partition', 'generation'] as const)('if its %s record can be read', async (kind) => {

@@ -11,7 +11,7 @@ import { acquireSilently, CLIENT_ID, EntraStandIn, SCOPES } from '../support/ent
 import { KINDS, kindOf, runEveryFlow } from '../support/every-flow.ts'
 import { mutant } from '../support/mutant.ts'
 import { missingProgram } from '../support/programs.ts'
-import { keysOf } from '../support/stored.ts'
+import { isStored, keysOf } from '../support/stored.ts'
 
 const SECOND = 1000
 const HOUR = 3600 * SECOND
@@ -167,9 +167,9 @@ describe('on a clock of its own', () => {
     expect(lifetimes('_p')).toEqual([LAST_USE])
     for (const link of LINKS) expect(lifetimes(link)).toEqual([LAST_USE])
     pass(LAST_USE - SECOND)
-    expect(await plugin.isSignedIn(user)).toBe(true)
+    expect(await isStored(plugin, user)).toBe(true)
     pass(SECOND)
-    expect(await plugin.isSignedIn(user)).toBe(false)
+    expect(await isStored(plugin, user)).toBe(false)
     await expect(silent()).rejects.toThrow('no_tokens_found')
     expect(entra.tokenRequests.refresh_token).toBe(0)
   })
@@ -270,7 +270,7 @@ describe('on a clock of its own', () => {
     const [[, text] = ['', '']] = [...map].filter(([key]) => key.endsWith('_p'))
     expect(JSON.parse(text).expires - Date.now()).toBe(HOUR)
     expect(lifetimes('_p')).toEqual([0])
-    expect(await plugin.isSignedIn(user)).toBe(false)
+    expect(await isStored(plugin, user)).toBe(false)
     await expect(silent()).rejects.toThrow('no_tokens_found')
     await signIn()
     expect((await silent()).fromCache).toBe(true)

@@ -8,7 +8,7 @@ import { runEveryFlow } from '../support/every-flow.ts'
 import { LONG, length } from '../support/length.ts'
 import { mutant } from '../support/mutant.ts'
 import { drawSeed } from '../support/seed.ts'
-import { keysOf } from '../support/stored.ts'
+import { isStored, keysOf } from '../support/stored.ts'
 
 const encryptionKeys = [generateEncryptionKey(), generateEncryptionKey()]
 const LATER = Date.now() + 24 * 60 * 60 * 1000
@@ -161,7 +161,7 @@ describe('two stored values that were swapped', () => {
       } catch (error) {
         if ((error as { errorCode?: unknown }).errorCode !== 'no_tokens_found') thrown.push(error)
       }
-      await plugin.isSignedIn(user)
+      await isStored(plugin, user)
     }
     for (const { flow, result, error } of await useAll()) {
       const owner = entra.ownerOf(result?.accessToken ?? '')?.homeAccountId

@@ -7,6 +7,7 @@ import type * as Library from '../../src/index.ts'
 import type { HostSession } from '../../src/index.ts'
 import { SCOPES } from '../support/entra.ts'
 import { closeStore, openStore, type StoreAddress } from '../support/open-store.ts'
+import { isStored } from '../support/stored.ts'
 import { ObservedCommits } from './commits.ts'
 import { type Entry, now, type Outcome } from './history.ts'
 import { firstSignIns, lastRefreshes, operationsOf, type Plan, type PlannedOperation } from './operations.ts'
@@ -92,7 +93,7 @@ async function perform(
     case 'refresh': {
       const forceRefresh = operation.kind === 'refresh'
       const request = { scopes: SCOPES, forceRefresh }
-      const result = await msal.acquireTokenSilent(of.session ?? homeAccountId, request)
+      const result = await msal.acquireTokenSilent(of.session ?? { homeAccountId }, request)
       return { is: 'token', ...originsOf(result), fromCache: result.fromCache }
     }
     case 'sign-in':
@@ -108,8 +109,8 @@ async function perform(
     }
     case 'parallel-refresh': {
       const request = (scopes: string[], forceRefresh: boolean) =>
-        msal.acquireTokenSilent(homeAccountId, { scopes, forceRefresh })
-      if (!(await msal.plugin.isSignedIn(homeAccountId))) {
+        msal.acquireTokenSilent({ homeAccountId }, { scopes, forceRefresh })
+      if (!(await isStored(msal.plugin, homeAccountId))) {
         await signIn(account, `${settings.process}-${++signIns}`, sidOf(account, 0))
       }
       const fresh = await Promise.all(PARALLEL_SCOPES.map((scopes) => request(scopes, true)))

@@ -93,8 +93,9 @@ export async function runEveryFlow(
   if (outcome.result !== 'evicted') throw new Error(`the logout token evicted nobody: ${outcome.result}`)
 
   const flows = {
-    silent: () => msal.acquireTokenSilent(ada.homeAccountId, { scopes: SCOPES }),
-    'silent, without a refresh token': () => msal.acquireTokenSilent(brief.homeAccountId, { scopes: SCOPES }),
+    silent: () => msal.acquireTokenSilent({ homeAccountId: ada.homeAccountId }, { scopes: SCOPES }),
+    'silent, without a refresh token': () =>
+      msal.acquireTokenSilent({ homeAccountId: brief.homeAccountId }, { scopes: SCOPES }),
     'on behalf of': () => msal.acquireTokenOnBehalfOf({ oboAssertion: assertion, scopes: SCOPES }),
     'long-running process': () => msal.acquireTokenInLongRunningProcess(sessionKey, { scopes: SCOPES }),
     app: () => msal.acquireTokenByClientCredential({ tenantId: TENANT_ID, scopes: APP_SCOPES }),

@@ -3,6 +3,7 @@ import { KeyvCachePlugin } from '../../src/index.ts'
 import { acquireSilently, CLIENT_ID, EntraStandIn, type Held } from './entra.ts'
 import { openStore, type StoreAddress } from './open-store.ts'
 import { answerParent, settingsOfParent } from './parent.ts'
+import { isStored } from './stored.ts'
 
 export type Command =
   | { do: 'begin refresh'; homeAccountId: string }
@@ -24,7 +25,7 @@ async function perform(command: Command): Promise<unknown> {
     }
     case 'begin refresh': {
       const held = entra.hold(({ grant }) => grant === 'refresh_token')
-      const client = entra.client(plugin.forAccount(command.homeAccountId))
+      const client = entra.client(plugin.forAccount({ homeAccountId: command.homeAccountId }))
       refresh = { held, done: acquireSilently(client, command.homeAccountId, { forceRefresh: true }) }
       await held.arrived
       return true
@@ -35,7 +36,7 @@ async function perform(command: Command): Promise<unknown> {
     case 'evict':
       return plugin.evictAccount(command.homeAccountId)
     case 'is signed in':
-      return plugin.isSignedIn(command.homeAccountId)
+      return isStored(plugin, command.homeAccountId)
   }
 }
 

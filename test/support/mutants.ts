@@ -87,11 +87,11 @@ void Promise.reject(new Error('nobody handles this'))`,
     'if (isLost || !this.mayStay(changes.acquired)) await turn.forgetAcquired()',
     '',
   ],
-  'not split by owner': ['AccountPlugin.commit', 'divide(all, homeAccountId).own', 'all'],
+  'not split by owner': ['AccountPlugin.commit', 'divide(acquired, homeAccountId).own', 'acquired'],
   'lock off': ['Records.loadForWrite', 'await this.#locks.acquire(key, half)', '() => {}'],
   'silent calls shared by all': [
     'Tokens.acquire',
-    'requestKey(plugin.question, request)',
+    'requestKey(plugin.question(), request)',
     "requestKey('', {})",
   ],
   'shared calls never forgotten': [

@@ -1,5 +1,6 @@
 import type { JsonCache } from '@azure/msal-node'
-import type { KeyvLike } from '../../src/index.ts'
+import type { AccountRef, KeyvLike, PluginLike } from '../../src/index.ts'
+import { exportAccount } from '../../src/migrate/index.ts'
 import { KeyNames } from '../../src/records/key-names.ts'
 import { CLIENT_ID } from './entra.ts'
 
@@ -21,4 +22,10 @@ export async function storedText(keyv: KeyvLike, homeAccountId: string): Promise
 export async function storedPartition(keyv: KeyvLike, homeAccountId: string): Promise<JsonCache> {
   const text = await storedText(keyv, homeAccountId)
   return JSON.parse(text.slice(text.indexOf('\n') + 1)) as JsonCache
+}
+
+/** Whether an account is signed in, whichever sign-in that is. */
+export async function isStored(plugin: PluginLike, account: AccountRef | string): Promise<boolean> {
+  const ref = typeof account === 'string' ? { homeAccountId: account } : account
+  return (await exportAccount(plugin, ref)) !== undefined
 }

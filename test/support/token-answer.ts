@@ -17,7 +17,7 @@ export async function answer(
   { homeAccountId, forceRefresh }: TokenRequest,
 ): Promise<TokenAnswer> {
   try {
-    const { fromCache } = await msal.acquireTokenSilent(homeAccountId, { scopes: SCOPES, forceRefresh })
+    const { fromCache } = await msal.acquireTokenSilent({ homeAccountId }, { scopes: SCOPES, forceRefresh })
     return { kind: 'token', fromCache }
   } catch (error) {
     const { errorCode, code, message } = error as { errorCode?: string; code?: string; message: string }

@@ -18,7 +18,7 @@ export function pluginAlone({ library, entra, store, name, encryptionKeys }: Par
   const plugin = new library.KeyvCachePlugin(options)
   const sessions = new Map<string, HostSession>()
   const clientFor = ({ homeAccountId }: User) =>
-    entra.client(plugin.forAccount(sessions.get(homeAccountId) ?? homeAccountId))
+    entra.client(plugin.forAccount(sessions.get(homeAccountId) ?? { homeAccountId }))
   return {
     hit: (user) => () => expectHit(acquireSilently(clientFor(user), user), user),
     refresh: (user) => () => acquireSilently(clientFor(user), user, { forceRefresh: true }),
@@ -56,7 +56,7 @@ function confidentialClients(
   const options = { store: store.keyv, namespace: name, encryptionKeys, ...remembered }
   const msal = new library.ConfidentialClients(entra.configuration(), options)
   const sessions = new Map<string, HostSession>()
-  const sessionOf = ({ homeAccountId }: User) => sessions.get(homeAccountId) ?? homeAccountId
+  const sessionOf = ({ homeAccountId }: User) => sessions.get(homeAccountId) ?? { homeAccountId }
   return {
     hit: (user) => () => expectHit(msal.acquireTokenSilent(sessionOf(user), { scopes: SCOPES }), user),
     refresh: (user) => () => msal.acquireTokenSilent(sessionOf(user), { scopes: SCOPES, forceRefresh: true }),
