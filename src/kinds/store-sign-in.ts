@@ -166,8 +166,8 @@ function checkVoucher(acquired: SerializedCache, authority: Authority): void {
     const { iss } = claimsOf(secret)
     if (authority.vouchesForItself && commonIssuer(String(iss)) === authority.issuer) continue
     throw new ConfigurationError(
-      "the ID token's iss is not the issuer of the authority that was asked, or that authority's discovery document " +
-        'names an issuer at a host that is neither its own nor in knownAuthorities; nothing was stored',
+      "the ID token's iss must be the issuer of the authority that was asked, at a host that is its own or one of " +
+        'knownAuthorities; nothing was stored',
     )
   }
 }

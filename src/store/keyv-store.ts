@@ -237,7 +237,7 @@ export class KeyvStore {
     if (prefixesOf(this.#keyv).every((each, index) => each === this.#prefixes[index])) return
     throw new ConfigurationError(
       "the store's namespace or key prefix has changed since it was given: another Keyv was made with its adapter, " +
-        'which writes its namespace into it. Give each Keyv an adapter of its own',
+        'which writes its namespace into it; make an adapter of its own for each Keyv',
     )
   }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { ConfidentialClients } from '../../src/index.ts'
 import { EntraStandIn, SCOPES } from '../support/entra.ts'
 import { mutant } from '../support/mutant.ts'
+import { isStored } from '../support/stored.ts'
 
 const postLogoutRedirectUri = 'https://app.example/signed-out'
 
@@ -73,8 +74,10 @@ describe('a provider without end_session_endpoint (E6)', () => {
 
   test('by id too', async () => {
     const { msal, user } = await host()
-    expect(await msal.signOut(user.homeAccountId, { postLogoutRedirectUri })).toBeUndefined()
-    expect(await msal.plugin.isSignedIn(user.homeAccountId)).toBe(false)
+    expect(
+      await msal.signOut({ homeAccountId: user.homeAccountId }, { postLogoutRedirectUri }),
+    ).toBeUndefined()
+    expect(await isStored(msal.plugin, user.homeAccountId)).toBe(false)
   })
 
   test('broken on purpose: the tokens stay', async () => {
