@@ -7,6 +7,7 @@ import * as library from '../../src/index.ts'
 import { doors, entries } from '../../tools/api/doors.ts'
 import { makeConsumer, pack } from '../../tools/pack.ts'
 import { root } from '../../tools/tracked.ts'
+import { claims, sign, signingKey } from '../logout/provider.ts'
 import { makeFolder, removeFolder } from '../support/programs.ts'
 
 const run = promisify(execFile)
@@ -30,8 +31,8 @@ describe('the packed library', () => {
   }
 
   /** What a script in the consumer's folder prints. */
-  async function output(name: string, code: string): Promise<string> {
-    const { stdout, stderr } = await run(process.execPath, [script(name, code)])
+  async function output(name: string, code: string, ...args: readonly string[]): Promise<string> {
+    const { stdout, stderr } = await run(process.execPath, [script(name, code), ...args])
     expect(stderr).toBe('')
     return stdout.trim()
   }
@@ -79,6 +80,27 @@ describe('the packed library', () => {
       })`
     expect(await output(file, code)).toBe('true no_tokens_found')
   })
+
+  test.each([
+    ['import', 'logout.mjs', "const it = await import('msal-keyv'); const { Keyv } = await import('keyv');"],
+    ['require', 'logout.cjs', "const it = require('msal-keyv'); const { Keyv } = require('keyv');"],
+  ])(
+    'a host that uses %s verifies a logout token, whose code is loaded with the first one',
+    async (_, file, load) => {
+      const key = await signingKey('key-1')
+      const now = Math.floor(Date.now() / 1000)
+      const token = await sign(key, claims({ iat: now, exp: now + 120 }))
+      const code = `${load}
+      const plugin = new it.KeyvCachePlugin({ store: new Keyv(), clientId: 'client' })
+      const logout = new it.LogoutHandler(plugin, { issuer: 'https://op.example', keys: [${JSON.stringify(key.jwk)}] })
+      const body = new URLSearchParams({ logout_token: process.argv[2] })
+      logout.handle(new Request('https://rp.example/logout', { method: 'POST', body })).then(
+        (outcome) => console.log(outcome.result),
+        (error) => console.log(error),
+      )`
+      expect(await output(file, code, token)).toBe('unknown-session')
+    },
+  )
 
   test('holds no source maps and nothing of the toolbox, and takes 950 kB at most', () => {
     const folder = join(consumer, 'node_modules/msal-keyv')
