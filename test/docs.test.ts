@@ -30,7 +30,7 @@ describe('samples', () => {
 
   const mistakes: [what: string, line: string, problem: RegExp][] = [
     ['a method that is not there', 'await plugin.evict(homeAccountId)', /TS2339.*'evict'/],
-    ['a wrong argument', 'await plugin.evictAccount(session)', /TS2345/],
+    ['a wrong argument', 'await plugin.isSignedIn(session.homeAccountId)', /TS2345/],
     ['a wrong option', "new KeyvCachePlugin({ store, clientId, ttl: '1d' })", /TS2322/],
     ['an unknown option', 'new KeyvCachePlugin({ store, clientId, cache: 1 })', /TS2353.*'cache'/],
     ['an internal import', "import { PartitionRepository } from 'msal-keyv'", /TS2305/],

@@ -92,7 +92,7 @@ describe('the packed library', () => {
       const token = await sign(key, claims({ iat: now, exp: now + 120 }))
       const code = `${load}
       const plugin = new it.KeyvCachePlugin({ store: new Keyv(), clientId: 'client' })
-      const logout = new it.LogoutHandler(plugin, { issuer: 'https://op.example', keys: [${JSON.stringify(key.jwk)}] })
+      const logout = new it.LogoutHandler(plugin, { issuer: 'https://op.example', jwks: { keys: [${JSON.stringify(key.jwk)}] } })
       const body = new URLSearchParams({ logout_token: process.argv[2] })
       logout.handle(new Request('https://rp.example/logout', { method: 'POST', body })).then(
         (outcome) => console.log(outcome.result),
