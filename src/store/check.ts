@@ -81,7 +81,7 @@ const SMALL_RECORDS =
   'Make its column larger (MySQL: MEDIUMTEXT, utf8mb4)'
 const UNPROVEN_ADAPTER =
   'how this adapter fails is not known, or Keyv has emitErrors: false. Each record is read by itself, so that a ' +
-  'silent hit takes two calls, and an eviction is read back. If the adapter hides the failure of a single read, ' +
+  'silent hit takes three calls, and an eviction is read back. If the adapter hides the failure of a single read, ' +
   'that failure cannot be seen'
 const NO_TTL =
   'the store returns records that have expired: give it support for a TTL, or tokens stay in it without end'

@@ -11,7 +11,15 @@ import { isStored } from '../support/stored.ts'
 import { ObservedCommits } from './commits.ts'
 import { type Entry, now, type Outcome } from './history.ts'
 import { firstSignIns, lastRefreshes, operationsOf, type Plan, type PlannedOperation } from './operations.ts'
-import { authorizationCode, homeAccountIdOf, ISSUER, originsOf, StatelessEntra, sidOf } from './provider.ts'
+import {
+  authorizationCode,
+  homeAccountIdOf,
+  ISSUER,
+  NONCE,
+  originsOf,
+  StatelessEntra,
+  sidOf,
+} from './provider.ts'
 import { encryptionKeys } from './sealing.ts'
 
 export interface ProcessSettings {
@@ -124,9 +132,9 @@ async function perform(
 async function signIn(account: number, chain: string, sid: string): Promise<Outcome> {
   const code = authorizationCode({ account, chain }, sid)
   const redirectUri = 'https://app.example/callback'
-  const client = await msal.clientForSignIn()
-  const result = await client.acquireTokenByCode({ code, redirectUri, scopes: SCOPES })
-  const session = await msal.plugin.openSession(result)
+  const request = { scopes: SCOPES, redirectUri }
+  const pending = { state: 'state', nonce: NONCE, codeVerifier: 'verifier', request }
+  const { session, result } = await msal.completeSignIn(pending, { code, state: 'state' })
   sessions.set(account, { session, chain })
   return { is: 'signed-in', owners: originsOf(result).owners, generation: session.generation }
 }

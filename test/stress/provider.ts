@@ -11,6 +11,9 @@ import { CLIENT_ID, TENANT_ID } from '../support/entra.ts'
 
 export const ISSUER = `https://login.microsoftonline.com/${TENANT_ID}/v2.0`
 
+/** Of every sign-in: a provider without memory cannot know another. */
+export const NONCE = 'nonce'
+
 /** What a token says of itself: whose it is, and the sign-in that it comes from. */
 export interface TokenOrigin {
   readonly account: number
@@ -74,6 +77,7 @@ export class StatelessEntra implements INetworkModule {
     const claims = {
       ...{ iss: ISSUER, aud: CLIENT_ID, sub: uid, oid: uid, tid: TENANT_ID, ver: '2.0', sid },
       ...{ name: uid, preferred_username: `${uid}@contoso.example`, iat, nbf: iat, exp: iat + 3600 },
+      nonce: NONCE,
       origin: `id.${account}.${chain}`,
     }
     return {
