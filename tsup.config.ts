@@ -29,6 +29,8 @@ const toCommonJs: NonNullable<Options['plugins']>[number] = {
       banner: '"use strict";',
       minify: true,
       keepNames: true,
+      // Node prints the line of an error that nobody catches.
+      lineLimit: 120,
       supported: { 'dynamic-import': false },
     })
   },
