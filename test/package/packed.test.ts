@@ -75,7 +75,7 @@ describe('the packed library', () => {
       ${load('keyv').replace(/\bit\b/, 'keyv')}
       const auth = { clientId: 'app', clientSecret: 'not a secret' }
       const clients = new it.ConfidentialClients({ auth }, { store: new keyv.Keyv() })
-      clients.acquireTokenSilent('nobody', { scopes: ['User.Read'] }).catch((error) => {
+      clients.acquireTokenSilent({ homeAccountId: 'nobody' }, { scopes: ['User.Read'] }).catch((error) => {
         console.log(error instanceof msal.InteractionRequiredAuthError, error.errorCode)
       })`
     expect(await output(file, code)).toBe('true no_tokens_found')
