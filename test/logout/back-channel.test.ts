@@ -382,6 +382,12 @@ describe('what is returned', () => {
     vi.setSystemTime(expiresAt)
     expect(await status(parse(await request(), { jwks }))).toBe(400)
   })
+
+  test('a token without exp, whose end is not counted from iat, ends before it is refused', async () => {
+    const broken = await brokenParse('callback: forgotten without exp')
+    const callback = await broken(await token({ exp: undefined })(), { jwks })
+    expect(callback).toMatchObject({ expiresAt: new Date(60_000) })
+  })
 })
 
 describe('keys', () => {
