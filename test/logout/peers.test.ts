@@ -1,13 +1,15 @@
-import { globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { root, trackedFiles } from '../../tools/tracked.ts'
 
-const root = new URL('../../', import.meta.url).pathname
-const [, appendix = ''] = readFileSync(`${root}docs/logout.md`, 'utf8').split(
+const [, appendix = ''] = readFileSync(join(root, 'docs/logout.md'), 'utf8').split(
   '\n## What providers and peers send\n',
 )
 const rows = [...appendix.matchAll(/^\| (?!case |---)(.+) \| ([^|]+) \|$/gm)]
-const tests = globSync(`${root}test/logout/*.test.ts`, { exclude: ['**/peers.test.ts'] })
-  .map((file) => readFileSync(file, 'utf8'))
+const tests = trackedFiles('test/logout/*.test.ts')
+  .filter((file) => !file.endsWith('/peers.test.ts'))
+  .map((file) => readFileSync(join(root, file), 'utf8'))
   .join()
 
 test('the table of docs/logout.md has rows', () => {

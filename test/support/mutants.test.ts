@@ -1,13 +1,13 @@
-import { globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { transform } from 'esbuild'
 import { expect, test } from 'vitest'
+import { root, trackedFiles } from '../../tools/tracked.ts'
 import { changedFile } from './changed-file.ts'
 import { MUTANTS, type MutantName } from './mutants.ts'
 
 const names = Object.keys(MUTANTS) as MutantName[]
-const tests = globSync(new URL('../**/*.test.ts', import.meta.url).pathname).map((file) =>
-  readFileSync(file, 'utf8'),
-)
+const tests = trackedFiles('test/**/*.test.ts').map((file) => readFileSync(join(root, file), 'utf8'))
 
 test.each(names)('%s: what it changes is in src, once, and leaves a program', async (name) => {
   const { path, text } = changedFile(name)

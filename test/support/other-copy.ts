@@ -6,8 +6,8 @@ import type * as Library from './all-doors.ts'
 import { changedFile } from './changed-file.ts'
 import type { MutantName } from './mutants.ts'
 
-const LIBRARY = new URL('./all-doors.ts', import.meta.url).pathname
-const NODE_MODULES = new URL('../../node_modules', import.meta.url).pathname
+const LIBRARY = join(import.meta.dirname, 'all-doors.ts')
+const NODE_MODULES = join(import.meta.dirname, '../../node_modules')
 
 /**
  * Another copy of the library in this process, as a bundler makes it: for `import`, or for `require`, which gets MSAL's
