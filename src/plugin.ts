@@ -227,7 +227,7 @@ export class KeyvCachePlugin implements ICachePlugin {
    * @throws {EvictionError} when the store did not confirm; repeating is safe
    * @throws {StoreUnavailableError} likewise
    * @example
-   * await plugin.evictAccount(req.session.account)
+   * await plugin.evictAccount(session)
    */
   async evictAccount(session: HostSession): Promise<Eviction | undefined>
   async evictAccount(account: string | HostSession): Promise<Eviction | undefined> {
