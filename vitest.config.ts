@@ -23,13 +23,15 @@ const acrossMajors = [
   'test/clients/token-credential.test.ts',
 ]
 
-/** What the library does not need to be right: the demo, the benchmark, the tools, how src and docs are kept. */
+/** What the library does not need to be right: the command, the demo, the benchmark, the tools, how src and docs are kept. */
 const rest = [
   'test/{architecture,examples-doc,troubleshooting}.test.ts',
   'test/bench/**/*.test.ts',
+  'test/cli/**/*.test.ts',
   'test/e2e/{demo,demo-install,demo-settings,demo-store,demo-story,page}.test.ts',
   'test/matrix/table.test.ts',
   'test/package/links.test.ts',
+  'test/redis/process.test.ts',
   'test/support/{mutants,servers,tracked}.test.ts',
 ]
 
@@ -42,8 +44,7 @@ const withServers = [
   'test/processes.test.ts',
   'test/clients/one-time-tokens.test.ts',
   'test/records/{lifetime,rotation}.test.ts',
-  'test/cli/**/*.test.ts',
-  'test/redis/**/*.test.ts',
+  'test/redis/!(process).test.ts',
   'test/secrets.test.ts',
   'test/store/{check,keyv-store,unparseable}.test.ts',
   'test/stores-doc.test.ts',
