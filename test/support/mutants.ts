@@ -94,6 +94,11 @@ void Promise.reject(new Error('nobody handles this'))`,
     'requestKey(plugin.question(), request)',
     "requestKey('', {})",
   ],
+  'equal calls share nothing': [
+    'SharedCalls.call',
+    'if (key === undefined) return run()',
+    'if (key !== null) return run()',
+  ],
   'shared calls never forgotten': [
     'SharedCalls.#lead',
     'if (this.#running.get(key) === running) this.#running.delete(key)',
